@@ -1,7 +1,7 @@
 """One row per customer: the summary that every non-contractual model is fitted to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _REQUIRED = ("customer_id", "frequency", "recency", "T")
+_OPTIONAL = ("monetary_value", "weight")
 
 
 @final
@@ -48,7 +49,9 @@ class RFMSummary:
     columns : mapping of str to ndarray
         Any further column of the frame, by name (segment, margin, covariates).
     observation_end : datetime or None
-        As-of date of the summary.
+        As-of date of the summary: the day (or hour) from which ages are counted back.
+    time_zone : str or None
+        On whose clock days begin; None if nobody said.
     report : DataReport
         What was read, merged and dropped on the way here.
 
@@ -65,20 +68,21 @@ class RFMSummary:
     monetary_value: FloatArray | None
     time_unit: TimeUnit
     weight: FloatArray | None = None
-    columns: Mapping[str, AnyArray] = field(default_factory=lambda: MappingProxyType({}))
+    columns: Mapping[str, AnyArray] = field(default_factory=dict)
     observation_end: datetime | None = None
+    time_zone: str | None = None
     report: DataReport = field(default_factory=DataReport)
 
     def __post_init__(self) -> None:
         ids = _read_only(np.asarray(self.customer_id))
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
-        put("customer_id", ids)
-        put("time_unit", TimeUnit.parse(self.time_unit))
-        for name in ("frequency", "recency", "T", "monetary_value", "weight"):
-            values = getattr(self, name)
-            if values is not None:
-                put(name, _column(name, values, len(ids)))
-        put("columns", MappingProxyType({k: _read_only(np.asarray(v)) for k, v in self.columns.items()}))
+        tidy: dict[str, Any] = {"customer_id": ids, "time_unit": TimeUnit.parse(self.time_unit)}
+        for name in (*_REQUIRED[1:], *_OPTIONAL):
+            if (values := getattr(self, name)) is not None:
+                tidy[name] = _numbers(name, values, len(ids))
+        further = {name: _read_only(np.asarray(v)) for name, v in self.columns.items()}
+        tidy["columns"] = MappingProxyType(further)
+        for name, value in tidy.items():
+            object.__setattr__(self, name, value)
         _validate(self)
 
     @classmethod
@@ -114,24 +118,29 @@ class RFMSummary:
         """
         import narwhals as nw
 
-        table = nw.from_native(frame, eager_only=True)
+        try:
+            table = nw.from_native(frame, eager_only=True)
+        except TypeError:
+            raise DataError(
+                f"Cannot read a summary from {type(frame).__name__}. Give a pandas, polars or "
+                "Arrow table."
+            ) from None
         names = table.columns
-        ids: AnyArray | None = None
-        if "customer_id" not in names:
-            index = getattr(frame, "index", None)
-            named = index is not None and getattr(index, "name", None) == "customer_id"
-            ids = np.asarray(index) if named else np.arange(len(table))
-        missing = [c for c in _REQUIRED[1:] if c not in names]
-        if weight is not None and weight not in names:
-            missing.append(weight)
-        if missing:
+        needed = [*_REQUIRED[1:], *([] if weight is None else [weight])]
+        if missing := [name for name in needed if name not in names]:
             raise DataError(
                 f"The summary lacks the column(s) {', '.join(missing)}; it has {', '.join(names)}. "
                 "Rename yours, or build the summary from a log with rfm_summary."
             )
+        if "customer_id" in names:
+            ids = table["customer_id"].to_numpy()
+        elif getattr(getattr(frame, "index", None), "name", None) == "customer_id":
+            ids = np.asarray(frame.index)
+        else:
+            ids = np.arange(len(table))
         known = {*_REQUIRED, "monetary_value", weight}
         return cls(
-            customer_id=table["customer_id"].to_numpy() if ids is None else ids,
+            customer_id=ids,
             frequency=table["frequency"].to_numpy(),
             recency=table["recency"].to_numpy(),
             T=table["T"].to_numpy(),
@@ -140,7 +149,7 @@ class RFMSummary:
             ),
             time_unit=TimeUnit.parse(time_unit),
             weight=None if weight is None else table[weight].to_numpy(),
-            columns={c: table[c].to_numpy() for c in names if c not in known},
+            columns={name: table[name].to_numpy() for name in names if name not in known},
         )
 
     def __len__(self) -> int:
@@ -148,25 +157,37 @@ class RFMSummary:
 
     def __repr__(self) -> str:
         repeat = f"{self.customers(self.frequency > 0):,.0f} with repeat purchases"
-        end = "" if self.observation_end is None else f", observed to {self.observation_end:%Y-%m-%d}"
-        return f"RFMSummary: {self.customers():,.0f} customers, {repeat}, time unit {self.time_unit}{end}"
+        text = (
+            f"RFMSummary: {self.customers():,.0f} customers, {repeat}, time unit {self.time_unit}"
+        )
+        if self.observation_end is None:
+            return text
+        hour = " %H:%M" if self.time_unit is TimeUnit.HOUR else ""
+        return f"{text}, observed to {self.observation_end.strftime('%Y-%m-%d' + hour)}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # built anew, so that what is unpickled or deep-copied is validated and read-only too
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        return _rebuild, ({**state, "columns": dict(self.columns)},)
 
     def customers(self, where: AnyArray | None = None) -> float:
         """How many customers the rows (or those `where` is true) stand for."""
         rows = np.ones(len(self), bool) if where is None else where
         return float(rows.sum() if self.weight is None else self.weight[rows].sum())
 
+    def compress(self) -> Histories:
+        """Distinct (x, t_x, T) rows, how often each occurs, and which one each customer has.
+
+        Computed once and kept.
+        """
+        return self._histories
+
     @cached_property
-    def histories(self) -> Histories:
-        """The distinct (x, t_x, T) rows, how often each occurs, and which one each customer has."""
+    def _histories(self) -> Histories:
         return Histories.of(self.frequency, self.recency, self.T, self.weight)
 
-    def compress(self) -> Histories:
-        """Distinct (x, t_x, T) rows with weights; the same object as `histories`."""
-        return self.histories
-
     def column(self, name: str) -> FloatArray:
-        """A further column as numbers.
+        """Numbers in a further column.
 
         Raises
         ------
@@ -176,15 +197,12 @@ class RFMSummary:
         if name not in self.columns:
             have = ", ".join(self.columns) or "none"
             raise DataError(f"The summary has no column {name!r}; further columns: {have}.")
-        try:
-            values = np.asarray(self.columns[name], dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"Column {name!r} must hold numbers: {error}.") from None
+        values = _numbers(name, self.columns[name], len(self))
         _require(self, np.isfinite(values), f"{name} must be finite", "Fill or drop those rows.")
         return values
 
     def with_column(self, name: str, values: Any) -> "RFMSummary":
-        """A copy with one more column, matched by customer id.
+        """Return a summary with one more column, matched by customer id.
 
         Parameters
         ----------
@@ -197,76 +215,74 @@ class RFMSummary:
         Raises
         ------
         DataError
-            If ids are missing, or the length differs.
+            If ids are missing or occur twice, the length differs, or `name` is taken by a column
+            that every summary has.
         """
-        from dataclasses import replace
+        import pandas as pd
 
-        if hasattr(values, "to_dict"):
-            values = values.to_dict()
+        if name in (*_REQUIRED, *_OPTIONAL):
+            raise DataError(f"{name} belongs to the summary itself. Choose another name.")
         if isinstance(values, Mapping):
-            lacking = np.array([i not in values for i in self.customer_id.tolist()])
-            _require(self, ~lacking, f"{name} must be given for every customer", "Match the ids.")
-            values = [values[i] for i in self.customer_id.tolist()]
+            values = pd.Series(values)
+        if isinstance(values, pd.Series):
+            if not values.index.is_unique:
+                raise DataError(f"{name} gives some customers two values. Give each id once.")
+            place = values.index.get_indexer(pd.Index(self.customer_id))
+            _require(self, place >= 0, f"{name} must be given for every customer", "Match the ids.")
+            values = values.to_numpy()[place]
         column = np.asarray(values)
         if column.shape != (len(self),):
             raise DataError(
-                f"{name} has shape {column.shape} for {len(self):,} customers. Give one value each, "
-                "or a Series indexed by customer id."
+                f"{name} has shape {column.shape} for {len(self):,} customers. Give one value "
+                "each, or a Series indexed by customer id."
             )
         return replace(self, columns={**self.columns, name: column})
 
     def select(self, where: AnyArray) -> "RFMSummary":
-        """The customers for whom the boolean (or index) array `where` holds."""
-        from dataclasses import replace
-
-        pick = lambda a: None if a is None else a[where]  # noqa: E731
-        return replace(
-            self,
-            customer_id=self.customer_id[where],
-            frequency=self.frequency[where],
-            recency=self.recency[where],
-            T=self.T[where],
-            monetary_value=pick(self.monetary_value),
-            weight=pick(self.weight),
-            columns={k: v[where] for k, v in self.columns.items()},
-        )
+        """Return the customers for whom the boolean (or index) array `where` holds."""
+        given = (*_REQUIRED, *(n for n in _OPTIONAL if getattr(self, n) is not None))
+        picked = {name: getattr(self, name)[where] for name in given}
+        columns = {name: values[where] for name, values in self.columns.items()}
+        return replace(self, **picked, columns=columns)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """All columns as a new DataFrame, one row per customer."""
+        """Return all columns as a new DataFrame, one row per customer."""
         import pandas as pd
 
-        data: dict[str, AnyArray] = {name: getattr(self, name) for name in _REQUIRED}
-        for name in ("monetary_value", "weight"):
-            if (values := getattr(self, name)) is not None:
-                data[name] = values
+        given = (*_REQUIRED, *(n for n in _OPTIONAL if getattr(self, n) is not None))
+        data = {name: getattr(self, name) for name in given}
         return pd.DataFrame({**data, **self.columns}).astype({"frequency": "int64"})
 
     def _repr_html_(self) -> str:
-        head = self.to_pandas().head(5)._repr_html_()  # type: ignore[operator]
-        return f"<p>{self!r}</p>{head}"
+        head = self.select(np.arange(min(5, len(self)))).to_pandas()
+        return f"<p>{self!r}</p>{head.to_html(index=False)}"
+
+
+def _rebuild(state: dict[str, Any]) -> RFMSummary:
+    return RFMSummary(**state)
 
 
 def _read_only(values: AnyArray) -> AnyArray:
+    # a view may change through the array it looks at
     out = values.copy() if values.flags.writeable or values.base is not None else values
     out.setflags(write=False)
     return out
 
 
-def _column(name: str, values: Any, n: int) -> FloatArray:
+def _numbers(name: str, values: Any, n: int) -> FloatArray:
     try:
-        out = np.array(values, dtype=np.float64)
+        out = _read_only(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise DataError(f"Column {name!r} must hold numbers: {error}.") from None
     if out.shape != (n,):
         raise DataError(f"Column {name!r} has shape {out.shape}; there are {n:,} customers.")
-    out.setflags(write=False)
     return out
 
 
 def _require(data: RFMSummary, holds: AnyArray, rule: str, remedy: str) -> None:
     if not holds.all():
         bad = data.customer_id[~holds]
-        raise DataError(rule_broken(rule, len(bad), len(data), bad.tolist(), remedy))
+        raise DataError(rule_broken(rule, len(bad), len(data), bad[:5].tolist(), remedy))
 
 
 def _validate(data: RFMSummary) -> None:
@@ -274,35 +290,36 @@ def _validate(data: RFMSummary) -> None:
 
     if len(data) == 0:
         raise DataError("The summary has no customers. Check the dates and filters of the log.")
-    x, t_x, T = data.frequency, data.recency, data.T
-    for name, values in (("frequency", x), ("recency", t_x), ("T", T)):
-        _require(data, np.isfinite(values), f"{name} must be finite", "Fill or drop those rows.")
-        _require(data, values >= 0, f"{name} must not be negative", "Check how it was computed.")
-    _require(data, x == np.floor(x), "frequency must be a whole number", "It counts purchases.")
-    _require(data, t_x <= T, "recency must not exceed T", "Count both from the first purchase, in one unit.")
-    _require(
-        data, (x == 0) | (t_x > 0), "recency must be positive where frequency is",
-        "recency is the age at the last purchase, not the time since it.",
-    )  # fmt: skip
-    _require(
-        data, (x > 0) | (t_x == 0), "recency must be 0 where frequency is 0",
-        "recency is the age at the last purchase, not the time since it.",
-    )  # fmt: skip
     ids = pd.Series(data.customer_id)
-    _require(data, ids.notna().to_numpy(), "customer_id must not be missing", "Drop or name them.")
-    _require(
-        data, ~ids.duplicated().to_numpy(), "customer_id must be unique",
-        "Give one row per customer, or build the summary with rfm_summary.",
-    )  # fmt: skip
-    if data.monetary_value is not None:
-        finite = np.isfinite(data.monetary_value) | (x == 0)
-        _require(
-            data, finite, "monetary_value must be finite where frequency is positive",
-            "Drop those rows, or give the value of their purchases.",
-        )  # fmt: skip
-    if data.weight is not None:
-        good = np.isfinite(data.weight) & (data.weight > 0)
-        _require(data, good, "weight must be positive and finite", "Drop rows that count nobody.")
+    x, t_x, T = data.frequency, data.recency, data.T
+    fill, age = "Fill or drop those rows.", "recency is the age at the last purchase, not since it."
+    rules = [
+        (ids.notna().to_numpy(), "customer_id must not be missing", "Drop or name them."),
+        (
+            ~ids.duplicated().to_numpy(),
+            "customer_id must be unique",
+            "Give one row per customer, or build the summary with rfm_summary.",
+        ),
+        (np.isfinite(x), "frequency must be finite", fill),
+        (np.isfinite(t_x), "recency must be finite", fill),
+        (np.isfinite(T), "T must be finite", fill),
+        (x >= 0, "frequency must not be negative", "It counts purchases."),
+        (x == np.floor(x), "frequency must be a whole number", "It counts purchases."),
+        (t_x >= 0, "recency must not be negative", age),
+        (t_x <= T, "recency must not exceed T", "Count both from the first purchase, in one unit."),
+        ((x == 0) | (t_x > 0), "recency must be positive where frequency is", age),
+        ((x > 0) | (t_x == 0), "recency must be 0 where frequency is 0", age),
+    ]
+    if (m := data.monetary_value) is not None:
+        known = np.isfinite(m) | ((x == 0) & ~np.isinf(m))
+        rules.append((known, "monetary_value must be finite where frequency is positive", fill))
+    if (w := data.weight) is not None:
+        counts = np.isfinite(w) & (w > 0)
+        rules.append((counts, "weight must be positive and finite", "Drop rows that count nobody."))
+    for holds, rule, remedy in rules:
+        _require(data, holds, rule, remedy)
     for name, values in data.columns.items():
         if values.shape != (len(data),):
-            raise DataError(f"Column {name!r} has shape {values.shape}; there are {len(data):,} customers.")
+            raise DataError(
+                f"Column {name!r} has shape {values.shape}; there are {len(data):,} customers."
+            )

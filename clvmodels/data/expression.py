@@ -1,0 +1,240 @@
+"""The summary as lazy Ibis expressions: the one place that says what a purchase is.
+
+    rows -> observed rows -> purchases (one row per customer and period) -> customers -> summary
+
+Nothing here executes. The same expressions run on embedded DuckDB, on a warehouse behind an Ibis
+table, and are printed as SQL.
+"""
+
+from functools import cache
+from typing import Any, Final
+
+from clvmodels.data.conventions import Conventions, ObservationEnd
+from clvmodels.exceptions import DataError
+from clvmodels.units import TimeUnit
+
+ROUNDING: Final = 1e-9
+"""What is left of a purchase after refunds is rounding, not money, below this share of it."""
+
+
+def read_rows(table: Any, by: Conventions, moment: Any) -> Any:
+    """Rows with the columns customer_id, moment (local) and, if any, value.
+
+    Missing ids and amounts are null, whatever the engine made of NaN.
+    """
+    columns = {"customer_id": _nan_to_null(table[by.customer_id]), "moment": moment}
+    if by.value is not None:
+        columns["value"] = _nan_to_null(table[by.value]).cast("float64")
+    return table.select(**columns)
+
+
+def local_moment(column: Any, by: Conventions, backend: str, aware_zone: str | None) -> Any:
+    """Date column as timestamps of the local clock, without a time zone.
+
+    `aware_zone` is the zone to bring aware dates to; None if the dates are naive.
+    """
+    if column.type().is_string():
+        if by.date_format is not None:
+            column = column.as_timestamp(by.date_format)
+            if aware_zone is None:
+                column = column.cast("timestamp")
+        else:
+            column = column.cast("timestamp" if aware_zone is None else "timestamp('UTC')")
+    if aware_zone is not None:
+        return _to_local(column, aware_zone, backend)
+    return column if column.type().is_timestamp() else column.cast("timestamp")
+
+
+def is_observed(moment: Any, end: ObservationEnd) -> Any:
+    """Whether a moment does not lie after the end."""
+    import ibis
+
+    limit = ibis.timestamp(end.limit)
+    return moment <= limit if end.inclusive else moment < limit
+
+
+def observed(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
+    """Rows with an id and a date, up to the end, less those that a policy drops."""
+    keep = [rows.customer_id.notnull(), is_observed(rows.moment, end)]
+    if by.value is not None:
+        if by.missing_value == "drop":
+            keep.append(rows.value.notnull())
+        if by.refunds == "drop":
+            keep.append(rows.value >= 0)
+        if by.zero_value == "drop":
+            keep.append(rows.value != 0)
+    return rows.filter(*keep)
+
+
+def periods(rows: Any, by: Conventions, end: ObservationEnd, *, opened: bool = False) -> Any:
+    """One row per customer and period observed, with its value and, if asked, its first moment.
+
+    Where refunds are netted, `value` is what is left of the period's purchases, `is_offer` and
+    `is_purchase` say whether it held one before and after refunds, and `balance` is negative where
+    refunds exceed what had been bought, in all `bought`.
+    """
+    seen = observed(rows, by, end)
+    hourly = by.period is TimeUnit.HOUR
+    period = seen.moment.truncate("h") if hourly else seen.moment.date()
+    measures = {"opened": seen.moment.min()} if opened else {}
+    if by.nets:
+        measures["bought"] = seen.value.sum(where=seen.value > 0).fill_null(0.0)
+        measures["refunded"] = seen.value.sum(where=seen.value < 0).fill_null(0.0)
+    elif by.value is not None:
+        measures["value"] = seen.value.sum()
+    grouped = seen.group_by("customer_id", period=period).agg(**measures)
+    return _net(grouped, by) if by.nets else grouped
+
+
+def purchases(rows: Any, by: Conventions, end: ObservationEnd, *, opened: bool = False) -> Any:
+    """Periods that hold a purchase, after refunds."""
+    held = periods(rows, by, end, opened=opened)
+    return held.filter(held.is_purchase) if by.nets else held
+
+
+def summary(rows: Any, by: Conventions, end: ObservationEnd, backend: str) -> Any:
+    """One row per customer: customer_id, frequency, recency, T and, if any, monetary_value."""
+    import ibis
+
+    bought = purchases(rows, by, end)
+    measures = {
+        "purchases": bought.count(),
+        "first_period": bought.period.min(),
+        "last_period": bought.period.max(),
+    }
+    if by.value is not None:
+        measures["total"] = bought.value.sum()
+        if not by.include_first_value:
+            measures["first_value"] = _value_at_first(bought.value, bought.period, backend)
+    one = bought.group_by("customer_id").agg(**measures)
+    hourly = by.period is TimeUnit.HOUR
+    last = ibis.timestamp(end.period) if hourly else ibis.date(end.period.date())
+    columns = {
+        "customer_id": one.customer_id,
+        "frequency": one.purchases - 1,
+        "recency": _in_units(one.last_period, one.first_period, by),
+        "T": _in_units(last, one.first_period, by),
+    }
+    if by.value is not None:
+        columns["monetary_value"] = (
+            one.total / one.purchases
+            if by.include_first_value
+            else (one.total - one.first_value) / (one.purchases - 1).nullif(0)
+        )
+    return one.select(**columns).order_by("customer_id")
+
+
+def refund_audit(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
+    """Purchases and customers there were before refunds, and customers with refunds left over."""
+    held = periods(rows, by, end)
+    one = held.group_by("customer_id").agg(
+        offers=held.is_offer.cast("int64").sum(),
+        short=held.balance.min() < -ROUNDING * held.bought.sum(),
+    )
+    return one.aggregate(
+        offers=one.offers.sum(),
+        customers=(one.offers > 0).cast("int64").sum(),
+        short=one.short.cast("int64").sum(),
+    )
+
+
+def _in_units(later: Any, earlier: Any, by: Conventions) -> Any:
+    elapsed = later.delta(earlier, unit=by.period.value).cast("float64")
+    return elapsed if by.period is by.time_unit else elapsed / by.periods_per_unit
+
+
+def _net(held: Any, by: Conventions) -> Any:
+    """Set refunds against purchases; `refunded` is zero or negative."""
+    held = held.mutate(balance=held.bought + held.refunded)
+    held = held.mutate(value=held.balance)
+    if by.refunds == "net":
+        held = _taken_back(held)
+    free = (held.bought == 0) & (held.refunded == 0)  # nothing to give back
+    left = (held.bought > 0) & (held.value > ROUNDING * held.bought)
+    return held.mutate(is_offer=free | (held.bought > 0), is_purchase=free | left)
+
+
+def _taken_back(held: Any) -> Any:
+    """Give each refund back to the latest purchases before it, last in, first out.
+
+    With the running balance P_i and its lowest later value m_i = min(P_i, P_i+1, ...), refunds from
+    i on demand D_i = max(0, P_i-1 - m_i) of what was bought before i, so that a purchase v_i keeps
+    v_i + D_i - D_i+1.
+    """
+    import ibis
+
+    running = ibis.window(group_by="customer_id", order_by="period", preceding=None, following=0)
+    later = ibis.window(group_by="customer_id", order_by="period", following=(1, None))
+    held = held.mutate(balance=held.value.sum().over(running))
+    held = held.mutate(lowest=held.balance.min().over(later).fill_null(held.balance))
+    owed = ibis.greatest(0.0, held.balance - held.value - ibis.least(held.balance, held.lowest))
+    owed_later = ibis.greatest(0.0, held.balance - held.lowest)
+    return held.mutate(value=held.value + owed - owed_later)
+
+
+def _nan_to_null(column: Any) -> Any:
+    import ibis
+
+    if not column.type().is_floating():
+        return column
+    return ibis.ifelse(column.isnan(), ibis.null(), column)
+
+
+def _value_at_first(value: Any, period: Any, backend: str) -> Any:
+    # Ibis sorts every group for argmin on DuckDB; the engine's own min_by takes half the time
+    return _min_by(period.type())(value, period) if backend == "duckdb" else value.argmin(period)
+
+
+@cache
+def _min_by(period_type: Any) -> Any:
+    import ibis
+
+    def min_by(value: Any, by: Any) -> Any: ...
+
+    return ibis.udf.agg.builtin(min_by, signature=(("float64", period_type), "float64"))
+
+
+_TO_LOCAL: Final = {  # function of each engine, and whether the zone comes first
+    "duckdb": ("timezone", True),
+    "postgres": ("timezone", True),
+    "bigquery": ("datetime", False),
+    "snowflake": ("convert_timezone", True),
+    "databricks": ("convert_timezone", True),
+    "pyspark": ("convert_timezone", True),
+}
+
+
+def _to_local(column: Any, zone: str, backend: str) -> Any:
+    if backend not in _TO_LOCAL:
+        raise DataError(
+            f"Dates with a time zone cannot be brought to {zone} on {backend}. "
+            "Turn them into local timestamps without a zone first."
+        )
+    name, zone_first = _TO_LOCAL[backend]
+    function = _local_function(name, column.type(), zone_first)
+    return (function(zone, column) if zone_first else function(column, zone)).cast("timestamp")
+
+
+@cache
+def _local_function(name: str, column_type: Any, zone_first: bool) -> Any:
+    import ibis
+
+    def to_local(first: Any, second: Any) -> Any: ...
+
+    arguments = ("string", column_type) if zone_first else (column_type, "string")
+    returns = "timestamp" if name in ("timezone", "datetime") else "timestamp('UTC')"
+    return ibis.udf.scalar.builtin(to_local, name=name, signature=(arguments, returns))
+
+
+@cache
+def _try_strptime() -> Any:
+    import ibis
+
+    def try_strptime(text: Any, pattern: Any) -> Any: ...
+
+    return ibis.udf.scalar.builtin(try_strptime, signature=(("string", "string"), "timestamp"))
+
+
+def try_strptime(texts: Any, pattern: str) -> Any:
+    """Timestamps by a strptime pattern, null where it does not fit; DuckDB only."""
+    return _try_strptime()(texts, pattern)

@@ -1,0 +1,142 @@
+"""A log as rows of customer, local moment and value, whatever its dates looked like."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple, final
+
+from clvmodels.data import expression
+from clvmodels.data.conventions import Conventions, zone_info
+from clvmodels.data.sources import Source, mixed_zones, open_source
+from clvmodels.exceptions import DataError, ParameterError
+
+_OLDEST: Final = datetime(1000, 1, 1)  # before it lie years of two digits, which ISO has not
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Log:
+    """A transaction log, ready to be queried.
+
+    Attributes
+    ----------
+    source : Source
+        Where the log lies.
+    by : Conventions
+        How it is read.
+    rows : Ibis table
+        customer_id, moment (local, without a zone) and, if any, value.
+    time_zone : str or None
+        Zone of the local clock; None if nobody said.
+    dates : str
+        How the dates were read, in words.
+    """
+
+    source: Source
+    by: Conventions
+    rows: Any
+    time_zone: str | None
+    dates: str
+
+
+class _Zone(NamedTuple):
+    """Whether dates are aware of a time zone, and which one if they name it."""
+
+    aware: bool = False
+    name: str | None = None
+
+
+@contextmanager
+def open_log(transactions: Any, by: Conventions) -> Iterator[Log]:
+    """Find the log, check its columns, and work out the local time of each row.
+
+    Raises
+    ------
+    DataError
+        If the log cannot be read, lacks a column, holds amounts that are no numbers, or dates
+        that are none, are ambiguous, or mix local and zoned time.
+    """
+    with open_source(transactions, by) as source:
+        if by.value is not None and not (kind := source.table[by.value].type()).is_numeric():
+            raise DataError(f"Column {by.value!r} holds {kind}, not numbers. Convert its amounts.")
+        own = _own_zone(source, by)
+        zone = by.time_zone or own.name
+        if own.aware and zone is None:
+            raise DataError(
+                f"The dates in {by.date!r} have offsets, but no one time zone. Say on whose clock "
+                "days begin: time_zone='Europe/Berlin', say."
+            )
+        dates = source.table[by.date]
+        engine = source.backend.name
+        moment = expression.local_moment(dates, by, engine, zone if own.aware else None)
+        rows = expression.read_rows(source.table, by, moment)
+        yield Log(source, by, rows, zone, _in_words(own, by.time_zone))
+
+
+def _in_words(own: _Zone, asked: str | None) -> str:
+    if own.aware and asked is not None:
+        return f"Dates were taken to the clock of {asked}."
+    if own.aware:
+        return f"Dates are on the clock of {own.name}, the zone they came with."
+    return f"Dates came without a time zone: local time{'' if asked is None else f' in {asked}'}."
+
+
+def _own_zone(source: Source, by: Conventions) -> _Zone:
+    kind = source.table[by.date].type()
+    if kind.is_string():
+        return _zone_of_texts(source, by)
+    if kind.is_timestamp() and kind.timezone is not None:
+        return _Zone(True, kind.timezone if _is_name(kind.timezone) else None)
+    if kind.is_timestamp() or kind.is_date() or kind.is_null():
+        return _Zone()
+    raise DataError(
+        f"Column {by.date!r} holds {kind}, not dates. Convert it to dates, or to strings with a "
+        "date_format."
+    )
+
+
+def _zone_of_texts(source: Source, by: Conventions) -> _Zone:
+    texts = source.table[by.date]
+    clock = texts.substr(11)  # what follows the day and its T
+    bad = _unparsable(texts, by, source.backend.name)
+    count = source.fetch_row(
+        source.table.aggregate(
+            texts=texts.count(),
+            bad=bad.sum().fill_null(0),
+            aware=clock.re_search("[A-Za-z+-]").sum().fill_null(0),
+            utc=clock.re_search(r"([Zz]|\+00(:?00)?)$").sum().fill_null(0),
+        )
+    )
+    if count["bad"]:
+        first = source.fetch(source.table.filter(bad).select(text=texts).distinct().limit(3))
+        raise DataError(
+            f"{count['bad']:,} of {count['texts']:,} dates in {by.date!r} cannot be read as "
+            f"{by.date_format or 'ISO dates (2024-01-31)'}, such as "
+            f"{', '.join(map(repr, first['text'].to_pylist()))}. "
+            "Give their date_format, such as '%m/%d/%Y'."
+        )
+    if by.date_format is not None:
+        return _Zone("%z" in by.date_format or "%Z" in by.date_format)
+    if 0 < count["aware"] < count["texts"]:
+        raise mixed_zones(by.date, count["aware"], count["texts"])
+    return _Zone(count["aware"] > 0, "UTC" if count["utc"] == count["texts"] else None)
+
+
+def _unparsable(texts: Any, by: Conventions, engine: str) -> Any:
+    import ibis
+
+    if engine != "duckdb":  # others have no cast that gives null; theirs raises in its own words
+        return ibis.literal(False)
+    if by.date_format is None:
+        moment = texts.try_cast("timestamp")
+    else:
+        moment = expression.try_strptime(texts, by.date_format)
+    return texts.notnull() & (moment.isnull() | (moment < ibis.timestamp(_OLDEST)))
+
+
+def _is_name(zone: str) -> bool:
+    try:
+        return not zone.startswith(("+", "-")) and zone_info(zone) is not None
+    except ParameterError:
+        return False

@@ -1,0 +1,189 @@
+"""Finding the log wherever it is: frames, Ibis tables and files become one lazy Ibis table."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from glob import has_magic, iglob
+from pathlib import Path
+from typing import Any, Final, final
+
+from clvmodels.data.conventions import Conventions
+from clvmodels.exceptions import DataError
+
+_PARQUET: Final = (".parquet", ".pq")
+_CSV: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".csv.zst")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A log where it lies: a lazy table, the engine that can query it, and its name."""
+
+    table: Any
+    backend: Any
+    name: str
+
+    def fetch(self, query: Any) -> dict[str, Any]:
+        """Run a query; its columns as Arrow arrays by name."""
+        import duckdb
+
+        try:
+            result = self.backend.to_pyarrow(query)
+        except duckdb.Error as error:
+            raise _unreadable(self.name, error) from error
+        return {name: result[name].combine_chunks() for name in result.column_names}
+
+    def fetch_row(self, query: Any) -> dict[str, Any]:
+        """Run a query of one row; its values by name."""
+        return {name: column[0].as_py() for name, column in self.fetch(query).items()}
+
+
+@contextmanager
+def open_source(transactions: Any, by: Conventions) -> Iterator[Source]:
+    """Find the log and check that it has the columns asked for.
+
+    Raises
+    ------
+    DataError
+        If there is nothing readable there, or a column is missing.
+    """
+    import ibis
+
+    if isinstance(transactions, ibis.Table):
+        _require_columns(transactions.columns, by, "The table")
+        yield Source(transactions, transactions.get_backend(), "the table")
+        return
+    backend = ibis.duckdb.connect()
+    try:
+        if isinstance(transactions, str | Path):
+            yield _file(str(transactions), backend, by)
+        else:
+            yield Source(ibis.memtable(_arrow(transactions, by)), backend, "the log")
+    finally:
+        backend.disconnect()
+
+
+def _require_columns(have: Sequence[str], by: Conventions, name: str) -> None:
+    if missing := [c for c in by.columns if c not in have]:
+        raise DataError(
+            f"{name} has no column {', '.join(map(repr, missing))}; it has {', '.join(have)}. "
+            "Name yours with customer_id=, date= and value=."
+        )
+
+
+def _file(path: str, backend: Any, by: Conventions) -> Source:
+    import duckdb
+
+    remote = "://" in path
+    found = remote or (any(iglob(path)) if has_magic(path) else Path(path).is_file())
+    if not found:
+        folder = Path(path).is_dir()
+        hint = " It is a folder: give a pattern such as 'folder/*.parquet'." if folder else ""
+        raise DataError(f"Cannot read {path}: no such file.{hint}")
+    kind = path.lower()
+    try:
+        if kind.endswith(_PARQUET):
+            table = backend.read_parquet(path)
+            _require_columns(table.columns, by, path)
+        elif kind.endswith(_CSV):
+            _require_columns(backend.read_csv(path).columns, by, path)
+            # as text: a guess at the order of day and month is a guess
+            table = backend.read_csv(path, types={by.date: "string"})
+        else:
+            raise DataError(f"Cannot tell what {path} is. Its name should end in .parquet or .csv.")
+    except (duckdb.Error, OSError) as error:
+        raise _unreadable(path, error) from error
+    return Source(table, backend, path)
+
+
+def _unreadable(name: str, error: Exception) -> DataError:
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return DataError(f"Cannot read {name}: {reason}")
+
+
+def _arrow(transactions: Any, by: Conventions) -> Any:
+    """Bring the columns asked for into Arrow, without a copy where the frame allows it."""
+    import narwhals as nw
+    import pyarrow as pa
+
+    try:
+        frame = nw.from_native(transactions)
+    except TypeError:
+        raise DataError(
+            f"Cannot read a log from {type(transactions).__name__}. Give a pandas, polars or Arrow "
+            "table, an Ibis table, or the path of a Parquet or CSV file."
+        ) from None
+    _require_columns(frame.collect_schema().names(), by, "The log")
+    if nw.dependencies.is_pandas_dataframe(transactions):
+        columns = {name: _from_pandas(transactions[name], name == by.date) for name in by.columns}
+        return pa.table(columns)
+    picked = frame.select(*by.columns)
+    table = (picked.collect("pyarrow") if isinstance(picked, nw.LazyFrame) else picked).to_arrow()
+    return pa.table({name: _decoded(table[name]) for name in by.columns})
+
+
+def _from_pandas(series: Any, is_date: bool) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(series.cat.categories.dtype)
+    if is_date and series.dtype == object:
+        return _from_objects(series)
+    try:
+        return _decoded(pa.array(series, from_pandas=True))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"Column {series.name!r} cannot be read: {error}. Give its values one type."
+        ) from error
+
+
+def _decoded(column: Any) -> Any:
+    import pyarrow as pa
+
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _from_objects(series: Any) -> Any:
+    """Dates in a column of Python objects, which may be anything, but one thing only."""
+    import pyarrow as pa
+
+    values = [None if missing else v for v, missing in zip(series, series.isna(), strict=True)]
+    given = [v for v in values if v is not None]
+    aware = [isinstance(v, datetime) and v.tzinfo is not None for v in given]
+    if not given:
+        return pa.nulls(len(values), pa.timestamp("us"))
+    if all(isinstance(v, str) for v in given):
+        return pa.array(values, pa.string())
+    if not all(isinstance(v, date) for v in given):
+        other = next(v for v in given if not isinstance(v, date))
+        raise DataError(
+            f"Column {series.name!r} mixes dates and other values, such as {other!r}. "
+            "Give it one type."
+        )
+    if any(aware) and not all(aware):
+        raise mixed_zones(series.name, sum(aware), len(given))
+    if not any(aware):
+        naive = [None if v is None else _datetime(v) for v in values]
+        return pa.array(naive, pa.timestamp("us"))
+    zones = {_zone_name(v.tzinfo) for v in given}
+    zone = zones.pop() if len(zones) == 1 else "+00:00"  # an offset names no zone
+    instants = [None if v is None else v.astimezone(UTC) for v in values]
+    return pa.array(instants, pa.timestamp("us", tz=zone))
+
+
+def mixed_zones(column: object, aware: int, total: int) -> DataError:
+    """Error for dates of which only some have a time zone."""
+    return DataError(
+        f"Column {column!r} mixes {aware:,} dates with a time zone and {total - aware:,} without. "
+        "Bring them to one zone first."
+    )
+
+
+def _datetime(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.combine(value, time())
+
+
+def _zone_name(zone: Any) -> str:
+    return "UTC" if zone is UTC else getattr(zone, "key", None) or str(zone)

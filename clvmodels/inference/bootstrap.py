@@ -1,0 +1,73 @@
+"""Resample customers, fit again."""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from clvmodels.exceptions import FitError, ParameterError
+from clvmodels.inference.estimate import Estimate
+from clvmodels.inference.mle import MLE
+from clvmodels.inference.newton import minimise
+from clvmodels.inference.problem import Problem
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Maximum likelihood, with its sampling distribution from resampled customers.
+
+    The estimate is that of `MLE`; standard errors and intervals come from refitting `n` samples
+    of customers drawn with replacement. Resampling acts on the weights of the distinct histories,
+    so a refit costs no more than they do, and starts from the maximum.
+
+    Parameters
+    ----------
+    n : int
+        Number of resamples.
+    seed : int
+        Seed of the resampling.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ParameterError
+        If `n` is less than 2.
+
+    References
+    ----------
+    Efron (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7(1), 1-26.
+    """
+
+    n: int = 200
+    seed: int = 0
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n < 2:
+            raise ParameterError(f"Bootstrap needs n >= 2 resamples, got {self.n}.")
+
+    def estimate(self, problem: Problem) -> Estimate:
+        """Fit `problem`, then its resamples."""
+        from rich.progress import track
+
+        fitted = MLE().estimate(problem)
+        start = np.array(list(fitted.means.values()))
+        rng = np.random.default_rng(self.seed)
+        counts = np.round(problem.weight).astype(np.int64)
+        if not np.allclose(counts, problem.weight):
+            raise FitError("Bootstrap resamples customers, so weights must be whole numbers.")
+        draws = []
+        for _ in track(range(self.n), "Bootstrap", disable=not self.progress):
+            weight = rng.multinomial(counts.sum(), counts / counts.sum()).astype(np.float64)
+            optimum = minimise(problem.reweighted(weight).objective(), start)
+            draws.append(optimum.log_params)
+        logs = np.array(draws)
+        return replace(
+            fitted,
+            method=f"Bootstrap(n={self.n}, seed={self.seed})",
+            covariance=np.cov(logs.T),
+            covariance_note="",
+            replicates={k: np.exp(logs[:, [i]]) for i, k in enumerate(problem.names)},
+        )

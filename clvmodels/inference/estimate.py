@@ -1,0 +1,146 @@
+"""What every method returns: parameter values, how sure they are, and how the fit went."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol, final
+
+import numpy as np
+
+from clvmodels._typing import FloatArray, Params
+from clvmodels.inference.problem import Problem
+
+
+class Method(Protocol):
+    """A way to estimate: a frozen object that carries its own options."""
+
+    def estimate(self, problem: Problem) -> "Estimate":
+        """Estimate the parameters of `problem`."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """How a fit went, as figures and in words.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether gradient and curvature are those of a maximum (or of the limit it runs to).
+    gain_left : float
+        Log-likelihood that another Newton step would be expected to add.
+    gradient_norm : float
+        Norm of the gradient in the logs of the parameters.
+    condition_number : float
+        Ratio of the largest to the smallest curvature.
+    evaluations : int
+        Evaluations of the likelihood, over all starts.
+    starts_agree : bool
+        Whether every start led to the same maximum.
+    distinct_rows : int
+        Rows the likelihood was evaluated on.
+    boundary : tuple of str
+        Parameters that the data do not pin down.
+    notes : tuple of str
+        What a reader of the numbers should know.
+    """
+
+    converged: bool = True
+    gain_left: float = 0.0
+    gradient_norm: float = 0.0
+    condition_number: float = 1.0
+    evaluations: int = 0
+    starts_agree: bool = True
+    distinct_rows: int = 0
+    boundary: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        head = "converged" if self.converged else "NOT converged"
+        figures = (
+            f"{head}: at most {self.gain_left:.1e} log-likelihood left to gain, "
+            f"condition number {self.condition_number:.1e}, {self.evaluations} evaluations on "
+            f"{self.distinct_rows:,} distinct rows"
+        )
+        return "\n".join([figures, *(f"- {note}" for note in self.notes)])
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """Parameter values with their uncertainty.
+
+    Attributes
+    ----------
+    method : str
+        How the estimate was made, with its options.
+    point : mapping of str to ndarray of shape (draws, 1) or (draws, customers)
+        Values that predictions are averaged over: one draw for a maximum, the whole sample for a
+        posterior.
+    covariance : ndarray of shape (parameters, parameters) or None
+        Of the logs of the parameters.
+    covariance_note : str
+        Why there is no covariance, where there is none.
+    spread : ndarray of shape (parameters, k) or None
+        A factor of the covariance in the directions that the data pin down; `sample` draws
+        from it.
+    replicates : mapping of str to ndarray of shape (n, 1), or None
+        Draws from the sampling distribution or the posterior, where the method has them.
+    loglik : float or None
+        Log-likelihood at the point, in the time unit and currency of the data.
+    customers : float
+        Number of customers fitted.
+    """
+
+    method: str
+    point: Params
+    covariance: FloatArray | None = None
+    covariance_note: str = ""
+    spread: FloatArray | None = None
+    replicates: Params | None = None
+    loglik: float | None = None
+    customers: float = 0.0
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "point", _frozen(self.point))
+        if self.replicates is not None:
+            object.__setattr__(self, "replicates", _frozen(self.replicates))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(self.point)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean of each parameter over the draws of the point."""
+        return {name: float(values.mean()) for name, values in self.point.items()}
+
+    def sample(self, n: int, rng: np.random.Generator) -> Params:
+        """Draw `n` parameter vectors that show how sure the estimate is.
+
+        The method's own draws where it has them, else normal draws of the logs of the parameters
+        in the directions that the data pin down; the point itself where nothing is known.
+        """
+        if self.replicates is not None:
+            have = len(next(iter(self.replicates.values())))
+            rows = np.arange(have) if have == n else rng.choice(have, n, replace=have < n)
+            return {name: values[rows] for name, values in self.replicates.items()}
+        centre = np.log([values.mean() for values in self.point.values()])
+        if self.spread is None:
+            draws = np.broadcast_to(centre, (n, len(centre)))
+        else:
+            draws = centre + rng.standard_normal((n, self.spread.shape[1])) @ self.spread.T
+        return {name: np.exp(draws[:, [k]]) for k, name in enumerate(self.point)}
+
+
+def _frozen(values: Params) -> Mapping[str, FloatArray]:
+    out = {}
+    for name, value in values.items():
+        array = np.array(value, dtype=np.float64)
+        array = array.reshape(-1, 1) if array.ndim < 2 else array
+        array.setflags(write=False)
+        out[name] = array
+    return MappingProxyType(out)

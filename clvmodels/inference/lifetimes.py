@@ -1,0 +1,123 @@
+"""The lifetimes package's own fitters, behind the same interface."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from clvmodels._typing import FloatArray
+from clvmodels.exceptions import FitError, ParameterError
+from clvmodels.inference.estimate import Diagnostics, Estimate
+from clvmodels.inference.mle import MLE
+from clvmodels.inference.problem import Problem
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Fit with the fitter that the lifetimes package (0.11.3, archived) has for the model.
+
+    The fitted class is ours, so predictions do not suffer from that package's numerics. With a
+    penalizer the diagnostics say how far it moves the estimates from maximum likelihood.
+
+    Parameters
+    ----------
+    penalizer : float
+        lifetimes' coefficient on the sum of squared parameters. It is not a prior, and its effect
+        depends on units.
+
+    Raises
+    ------
+    FitError
+        If lifetimes has no such model, or its optimiser gives up.
+    """
+
+    penalizer: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.penalizer) and self.penalizer >= 0):
+            raise ParameterError(f"penalizer must be finite and >= 0, got {self.penalizer!r}.")
+
+    def estimate(self, problem: Problem) -> Estimate:
+        """Hand the rows of `problem` to lifetimes."""
+        theta, covariance = self._fit(problem)
+        nll, gradient, hessian = problem.objective()(theta)
+        notes = [f"Fitted by lifetimes with penalizer {self.penalizer:g}."]
+        if self.penalizer > 0:
+            notes.append(_shift(problem, theta, -nll))
+        logs_covariance = covariance / np.outer(theta, theta)
+        usable = bool(np.isfinite(logs_covariance).all())
+        if usable:
+            curvature, directions = np.linalg.eigh(logs_covariance)
+            usable = bool((curvature > 0).all())
+        return Estimate(
+            method=f"Lifetimes(penalizer={self.penalizer:g})",
+            point={name: np.array([[v]]) for name, v in zip(problem.names, theta, strict=True)},
+            covariance=logs_covariance if usable else None,
+            covariance_note="" if usable else "lifetimes gives no valid covariance.",
+            spread=directions * np.sqrt(curvature) if usable else None,
+            loglik=-nll,
+            customers=problem.customers,
+            diagnostics=Diagnostics(
+                gradient_norm=float(np.linalg.norm(gradient * theta)),
+                distinct_rows=len(problem.weight),
+                notes=tuple(notes),
+            ),
+        )
+
+    def _fit(self, problem: Problem) -> tuple[FloatArray, FloatArray]:
+        columns, make = _fitter(problem.model)
+        with warnings.catch_warnings():
+            # lifetimes sets a deprecated pandas option at import, and its optimiser takes logs of
+            # negative numbers on the way (github.com/CamDavidsonPilon/lifetimes, archived)
+            warnings.simplefilter("ignore")
+            fitter = make(self.penalizer)
+            try:
+                fitter.fit(*(problem.data[c] for c in columns), weights=problem.weight)
+            except Exception as error:  # lifetimes raises its own and NumPy's errors alike
+                text = str(error).strip().splitlines()[0] if str(error).strip() else ""
+                raise FitError(
+                    f"lifetimes could not fit this model: {type(error).__name__} {text} "
+                    "Fit with MLE() instead."
+                ) from error
+        theta = np.array([float(fitter.params_[name]) for name in problem.names])
+        order = [list(fitter.params_.index).index(name) for name in problem.names]
+        covariance = np.asarray(fitter.variance_matrix_, dtype=np.float64)[np.ix_(order, order)]
+        return theta, covariance
+
+
+def _fitter(model: str) -> tuple[tuple[str, ...], Callable[[float], Any]]:
+    """Columns and constructor of lifetimes' fitter for a model of ours."""
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above; the option is put back
+        had = pd.options.mode.chained_assignment
+        import lifetimes
+
+        pd.options.mode.chained_assignment = had
+    fitters: dict[str, tuple[tuple[str, ...], Callable[[float], Any]]] = {
+        "beta_geo": (("x", "t_x", "T"), lifetimes.BetaGeoFitter),
+        "modified_beta_geo": (("x", "t_x", "T"), lifetimes.ModifiedBetaGeoFitter),
+        "gamma_gamma": (("x", "m"), lifetimes.GammaGammaFitter),
+    }
+    if model not in fitters:
+        raise FitError(
+            f"lifetimes has no {model} model; it has {', '.join(fitters)}. Fit with MLE() instead."
+        )
+    return fitters[model]
+
+
+def _shift(problem: Problem, theta: FloatArray, loglik: float) -> str:
+    best = MLE().estimate(problem)
+    assert best.loglik is not None
+    moved = ", ".join(
+        f"{name} {mle:.4g} -> {value:.4g}"
+        for (name, mle), value in zip(best.means.items(), theta, strict=True)
+    )
+    return (
+        f"The penalizer moves the estimates from the maximum ({moved}) and loses "
+        f"{best.loglik - loglik:.2f} log-likelihood."
+    )

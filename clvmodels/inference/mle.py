@@ -1,0 +1,124 @@
+"""Maximum likelihood with exact derivatives."""
+
+import warnings
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from clvmodels._typing import FloatArray
+from clvmodels.exceptions import FitError, FitWarning
+from clvmodels.inference.estimate import Diagnostics, Estimate
+from clvmodels.inference.newton import Optimum, minimise
+from clvmodels.inference.problem import Problem
+
+_SCREENING_ROWS = 4000  # enough to tell good starts from bad ones
+_SAME_MAXIMUM = 1e-3  # log-likelihood
+_FLAT = 1e-2  # curvature in logs: a standard error of 10, a factor of e^10 either way
+_SETTLED = 1e-6  # log-likelihood left to gain
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MLE:
+    """Maximum likelihood: exact gradient and Hessian, several data-driven starts.
+
+    Success is judged by what a Newton step still promises and by the curvature, not by an
+    optimiser's flag. A maximum at infinity (no dropout seen, homogeneous rates) is reported in
+    the diagnostics; it gives predictions, and standard errors only where the data allow them.
+
+    Parameters
+    ----------
+    strict : bool
+        Raise where the search did not converge, instead of warning.
+
+    Raises
+    ------
+    FitError
+        With ``strict=True``, if the search did not converge.
+    """
+
+    strict: bool = False
+
+    def estimate(self, problem: Problem) -> Estimate:
+        """Maximise the likelihood of `problem`."""
+        optimum, evaluations, agree = best_of_starts(problem)
+        return describe(problem, optimum, evaluations, agree, strict=self.strict)
+
+
+def best_of_starts(problem: Problem) -> tuple[Optimum, int, bool]:
+    """The best maximum over the starts, the evaluations it took, and whether all starts agree.
+
+    On many rows the starts are screened on a sample, and only the winner goes on.
+    """
+    rows = len(problem.weight)
+    if rows > 2 * _SCREENING_ROWS:
+        sample = np.random.default_rng(0).choice(rows, _SCREENING_ROWS, replace=False)
+        screened, _, agree = best_of_starts(problem.at(np.sort(sample)))
+        optimum = minimise(problem.objective(), np.exp(screened.log_params))
+        return optimum, optimum.evaluations, agree
+    objective = problem.objective()
+    optima = [minimise(objective, start) for start in problem.starts]
+    best = min(optima, key=lambda optimum: optimum.nll)
+    agree = all(optimum.nll - best.nll < _SAME_MAXIMUM for optimum in optima)
+    return best, sum(optimum.evaluations for optimum in optima), agree
+
+
+def describe(
+    problem: Problem, optimum: Optimum, evaluations: int, agree: bool, *, strict: bool
+) -> Estimate:
+    """Turn an optimum into an estimate: curvature, covariance, and what to know about them."""
+    theta = dict(zip(problem.names, np.exp(optimum.log_params), strict=True))
+    curvature, directions = np.linalg.eigh(optimum.hessian)
+    firm = curvature > _FLAT
+    loose = directions[:, ~firm]
+    boundary = tuple(
+        name for name, row in zip(problem.names, loose, strict=True) if (np.abs(row) > 0.3).any()
+    )
+    converged = bool(optimum.gain_left < _SETTLED and (curvature > -_FLAT).all())
+    notes = []
+    if not agree:
+        notes.append("The starts led to different maxima; the best one was kept.")
+    covariance, why = None, ""
+    spread = directions[:, firm] / np.sqrt(curvature[firm])
+    if boundary:
+        why = f"The data do not pin down {', '.join(boundary)}: no standard errors."
+        notes.append(why + " Intervals cover the uncertainty of what is pinned down.")
+    else:
+        covariance = spread @ spread.T
+    estimate = Estimate(
+        method="MLE",
+        point={name: np.array([[value]]) for name, value in theta.items()},
+        covariance=covariance,
+        covariance_note=why,
+        spread=spread,
+        loglik=-optimum.nll,
+        customers=problem.customers,
+        diagnostics=Diagnostics(
+            converged=converged,
+            gain_left=optimum.gain_left,
+            gradient_norm=float(np.linalg.norm(optimum.gradient)),
+            condition_number=_condition_number(curvature),
+            evaluations=evaluations,
+            starts_agree=agree,
+            distinct_rows=len(problem.weight),
+            boundary=boundary,
+            notes=tuple(notes),
+        ),
+    )
+    if not converged:
+        report_failure(estimate.diagnostics, strict=strict)
+    return estimate
+
+
+def report_failure(diagnostics: Diagnostics, *, strict: bool) -> None:
+    """Warn, or raise where the method is strict."""
+    message = f"The fit did not converge. {diagnostics}"
+    if strict:
+        raise FitError(message)
+    warnings.warn(message, FitWarning, stacklevel=5)
+
+
+def _condition_number(curvature: FloatArray) -> float:
+    size = np.abs(curvature)
+    return float(size.max() / max(size.min(), 1e-300))

@@ -1,0 +1,75 @@
+"""What a model hands to a method: data, weights, and how likely parameters are given them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, final
+
+import numpy as np
+
+from clvmodels._typing import FloatArray, IntArray
+
+Dimension: TypeAlias = Literal["pure", "time", "money"]
+Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
+"""Parameters to the negative log-likelihood, its gradient and its Hessian."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A positive parameter, estimated on the log scale; `dimension` is what its value counts."""
+
+    name: str
+    dimension: Dimension = "pure"
+    meaning: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """One likelihood to maximise.
+
+    Attributes
+    ----------
+    model : str
+        Registry key of the model, which methods that call another package go by.
+    parameters : tuple of Parameter
+        In the order of every parameter vector.
+    data : mapping of str to ndarray of shape (rows,)
+        The columns of the likelihood.
+    weight : ndarray of shape (rows,)
+        How many customers each row stands for.
+    compile : callable
+        Data and weight to an `Objective`.
+    starts : sequence of ndarray
+        Parameter vectors to start from, best guess first.
+    """
+
+    model: str
+    parameters: tuple[Parameter, ...]
+    data: Mapping[str, FloatArray]
+    weight: FloatArray
+    compile: Callable[[Mapping[str, FloatArray], FloatArray], Objective]
+    starts: Sequence[FloatArray]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(p.name for p in self.parameters)
+
+    @property
+    def customers(self) -> float:
+        """Number of customers behind the rows."""
+        return float(self.weight.sum())
+
+    def objective(self) -> Objective:
+        """Negative log-likelihood as a function of the parameters."""
+        return self.compile(self.data, self.weight)
+
+    def at(self, rows: IntArray) -> "Problem":
+        """The same problem on some of the rows."""
+        data = {name: values[rows] for name, values in self.data.items()}
+        return replace(self, data=data, weight=self.weight[rows])
+
+    def reweighted(self, weight: FloatArray) -> "Problem":
+        """The same problem with other weights; rows that count nobody are left out."""
+        return replace(self, weight=weight).at(np.flatnonzero(weight > 0))

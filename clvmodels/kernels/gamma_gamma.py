@@ -1,0 +1,91 @@
+"""Gamma-Gamma spend (Colombo and Jiang 1999; Fader, Hardie and Lee 2005b).
+
+Single purchases of a customer are Gamma(p, nu), and nu ~ Gamma(q, v) over customers (v is the
+papers' gamma, a scale in money). `x` counts the purchases behind the mean value `m`.
+"""
+
+import numpy as np
+from scipy import special as sp
+
+from clvmodels._typing import FloatArray
+
+__all__ = ["expected_spend", "loglik", "nll_grad_hess", "population_mean", "simulate"]
+
+
+def loglik(
+    x: FloatArray, m: FloatArray, *, p: FloatArray, q: FloatArray, v: FloatArray
+) -> FloatArray:
+    """Log density of a mean of x purchases (the average form), per customer with x > 0."""
+    total = x * m
+    return (
+        -sp.betaln(p * x, q)
+        + p * x * np.log(total / (v + total))
+        - q * np.log1p(total / v)
+        - np.log(m)
+    )
+
+
+def nll_grad_hess(
+    theta: FloatArray, x: FloatArray, m: FloatArray, weight: FloatArray
+) -> tuple[float, FloatArray, FloatArray]:
+    """Negative log-likelihood at theta = (p, q, v), its gradient and its exact Hessian."""
+    p, q, v = theta
+    # gamma functions once per number of purchases, not once per customer
+    count = np.bincount(x.astype(np.int64), weights=weight)
+    k = np.flatnonzero(count).astype(np.float64)
+    n = count[count > 0]
+    total = x * m
+    sum_v = v + total
+    log_share, log_growth = np.log(total / sum_v), np.log1p(total / v)
+    wx = weight * x
+    f = n @ -sp.betaln(p * k, q) + p * (wx @ log_share) - q * (weight @ log_growth)
+    f -= weight @ np.log(m)
+    both, own = sp.digamma(p * k + q), sp.digamma(p * k)
+    both_1, own_1 = sp.polygamma(1, p * k + q), sp.polygamma(1, p * k)
+    shape = p * x + q
+    grad = np.array(
+        [
+            (n * k) @ (both - own) + wx @ log_share,
+            n @ (both - sp.digamma(q)) - weight @ log_growth,
+            weight @ (q / v - shape / sum_v),
+        ]
+    )
+    pq = (n * k) @ both_1
+    pv = -(wx @ (1 / sum_v))
+    qv = weight @ (1 / v - 1 / sum_v)
+    hess = np.array(
+        [
+            [(n * k**2) @ (both_1 - own_1), pq, pv],
+            [pq, n @ (both_1 - sp.polygamma(1, q)), qv],
+            [pv, qv, weight @ (shape / sum_v**2 - q / v**2)],
+        ]
+    )
+    return -float(f), -grad, -hess
+
+
+def population_mean(*, p: FloatArray, q: FloatArray, v: FloatArray) -> FloatArray:
+    """Mean spend p v / (q - 1) over the population; inf where q <= 1, for it does not exist."""
+    p, q, v = np.broadcast_arrays(p, q, v)
+    return np.divide(p * v, q - 1, out=np.full(q.shape, np.inf), where=q > 1)
+
+
+def expected_spend(
+    x: FloatArray, m: FloatArray, *, p: FloatArray, q: FloatArray, v: FloatArray
+) -> FloatArray:
+    """E(Z | m, x) = p (v + x m) / (p x + q - 1), eq. 5 of Fader, Hardie and Lee (2005b).
+
+    The population mean where x = 0; inf where p x + q <= 1.
+    """
+    x, m, p, q, v = np.broadcast_arrays(x, np.where(x > 0, m, 0.0), p, q, v)
+    shape = p * x + q
+    return np.divide(p * (v + x * m), shape - 1, out=np.full(q.shape, np.inf), where=shape > 1)
+
+
+def simulate(
+    x: FloatArray, rng: np.random.Generator, *, p: FloatArray, q: FloatArray, v: FloatArray
+) -> FloatArray:
+    """Mean values of x purchases of new customers; NaN where x = 0."""
+    nu = rng.gamma(q, size=np.broadcast_shapes(np.shape(x), np.shape(q))) / v
+    some = np.where(x > 0, x, 1.0)
+    mean = rng.gamma(p * some) / (nu * some)
+    return np.where(x > 0, mean, np.nan)

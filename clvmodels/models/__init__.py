@@ -1,0 +1,1 @@
+"""The models a user fits: choices only, never data, never estimates."""

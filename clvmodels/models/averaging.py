@@ -1,0 +1,111 @@
+"""Predictions over parameter draws and distinct histories, in blocks of bounded memory.
+
+A quantity is a function ``evaluate(params, block)`` of parameters of shape (draws, 1) and a
+`Block` of histories, with values of shape (draws, histories). Predictions are averaged over draws,
+never taken at average parameters.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+import numpy as np
+
+from clvmodels._typing import AnyArray, FloatArray, IntArray, Params
+from clvmodels.data.histories import Histories
+
+_ELEMENTS = 2_000_000  # numbers in one temporary array: 16 MB
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some histories, complete with the distinct (x, T) pairs they use.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (histories,)
+        Which histories.
+    x, t_x, T : ndarray of shape (histories,)
+        The histories themselves.
+    ages_x, ages_T : ndarray of shape (pairs,)
+        Their distinct (x, T) pairs.
+    pair : ndarray of shape (histories,)
+        Index of each history's pair.
+    """
+
+    rows: IntArray
+    x: FloatArray
+    t_x: FloatArray
+    T: FloatArray
+    ages_x: FloatArray
+    ages_T: FloatArray
+    pair: IntArray
+
+
+Evaluate: TypeAlias = Callable[[Params, Block], FloatArray]
+
+
+def blocks(histories: Histories, draws: int, per_pair: int = 1) -> Iterator[Block]:
+    """Histories in blocks for which `draws` values fit into memory.
+
+    Histories of one (x, T) pair stay together, so that no pair is worked on twice; `per_pair` is
+    how many numbers an evaluation holds per pair.
+    """
+    ages = histories.ages
+    order = np.argsort(ages.inverse, kind="stable")
+    ends = np.cumsum(np.bincount(ages.inverse, minlength=len(ages)))
+    cost = np.maximum(ends, per_pair * np.arange(1, len(ages) + 1)) * draws
+    number = np.minimum(cost // _ELEMENTS, len(ages) - 1)
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    for start, stop in zip(first, np.append(first[1:], len(ages)), strict=True):
+        rows = order[ends[start - 1] if start else 0 : ends[stop - 1]]
+        yield Block(
+            rows=rows,
+            x=histories.x[rows],
+            t_x=histories.t_x[rows],
+            T=histories.T[rows],
+            ages_x=ages.x[start:stop],
+            ages_T=ages.T[start:stop],
+            pair=ages.inverse[rows] - start,
+        )
+
+
+def draws_of(params: Params) -> int:
+    """Number of draws."""
+    return len(next(iter(params.values())))
+
+
+def mean(evaluate: Evaluate, params: Params, histories: Histories, per_pair: int = 1) -> FloatArray:
+    """Mean over draws, per history."""
+    out = np.empty(len(histories))
+    for block in blocks(histories, draws_of(params), per_pair):
+        out[block.rows] = evaluate(params, block).mean(axis=0)
+    return out
+
+
+def quantiles(
+    evaluate: Evaluate,
+    params: Params,
+    histories: Histories,
+    probabilities: tuple[float, ...],
+    per_pair: int = 1,
+) -> FloatArray:
+    """Quantiles over draws, of shape (probabilities, histories)."""
+    out = np.empty((len(probabilities), len(histories)))
+    for block in blocks(histories, draws_of(params), per_pair):
+        out[:, block.rows] = columnwise_quantiles(evaluate(params, block), probabilities)
+    return out
+
+
+def columnwise_quantiles(values: FloatArray, probabilities: tuple[float, ...]) -> FloatArray:
+    """Quantiles of each column of (draws, columns)."""
+    # a sort of contiguous rows is several times faster than np.quantile along axis 0
+    ranked = np.sort(np.ascontiguousarray(values.T), axis=1)
+    position = np.array(probabilities) * (ranked.shape[1] - 1)
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, ranked.shape[1] - 1)
+    low, high = ranked[:, below], ranked[:, above]
+    share = position - below
+    between: AnyArray = np.where(low == high, low, (1 - share) * low + share * high)
+    return between.T

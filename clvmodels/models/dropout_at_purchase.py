@@ -1,0 +1,92 @@
+"""What the BG/NBD and the MBG/NBD share as models."""
+
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from clvmodels._typing import FloatArray
+from clvmodels.inference.estimate import Estimate
+from clvmodels.inference.newton import minimise
+from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.models.nbd import RATE, NBDModel, rate_limits
+from clvmodels.models.purchases import PurchaseModel
+from clvmodels.units import TimeUnit
+
+_NO_EVIDENCE = 1.35  # half the 95 % point, 2.71, of the likelihood-ratio test at a boundary
+
+
+class DropoutAtPurchaseModel(PurchaseModel, ABC):
+    """Gamma purchase rates; after a purchase a customer drops out with beta probability."""
+
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        *RATE,
+        Parameter("a", "pure", "dropout after a purchase is Beta(a, b): the mean is a / (a + b)"),
+        Parameter("b", "pure", "see a"),
+    )
+
+    def with_params(
+        self, *, r: float, alpha: float, a: float, b: float, time_unit: TimeUnit | str
+    ) -> FittedPurchases:
+        """A fitted model with known parameters; `alpha` counts `time_unit`."""
+        return self._given({"r": r, "alpha": alpha, "a": a, "b": b}, time_unit)
+
+    def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
+        """See `PurchaseModel.objective`."""
+        x, t_x, T = data["x"], data["t_x"], data["T"]
+        tail, tail_d = self.kernel.tails(x, weight)
+        return partial(
+            self.kernel.nll_grad_hess, x=x, t_x=t_x, T=T, weight=weight, tail=tail, tail_d=tail_d
+        )
+
+    def starts(self, mean_rate: float, shape: float) -> Sequence[FloatArray]:
+        """See `PurchaseModel.starts`: moderate, little and polarised dropout.
+
+        Those who left count in the mean rate, so living customers buy faster than it.
+        """
+        return [
+            np.array([shape, shape / (1.5 * mean_rate), 1.0, 3.0]),
+            np.array([shape, shape / mean_rate, 2.0, 40.0]),
+            np.array([shape, shape / (2.5 * mean_rate), 0.3, 0.4]),
+        ]
+
+    def notes(self, problem: Problem, estimate: Estimate) -> Sequence[str]:
+        """See `PurchaseModel.notes`."""
+        return [*rate_limits(estimate), *_dropout_limits(estimate), *_evidence(problem, estimate)]
+
+
+def _dropout_limits(estimate: Estimate) -> list[str]:
+    """Say so where the data do not pin down a and b."""
+    loose = {"a", "b"} & set(estimate.diagnostics.boundary)
+    theta = estimate.means
+    mean = theta["a"] / (theta["a"] + theta["b"])
+    if not loose:
+        return []
+    if len(loose) == 1:
+        return ["The data show next to no dropout, so a and b cannot be told apart."]
+    if theta["a"] + theta["b"] > 1:
+        return [
+            "Customers show no differences in dropout: a and b run off together at "
+            f"a / (a + b) = {mean:.3g}."
+        ]
+    return [
+        "Dropout is polarised: some customers leave at once and the rest never do. a and b run "
+        f"to 0 together at a / (a + b) = {mean:.3g}."
+    ]
+
+
+def _evidence(problem: Problem, estimate: Estimate) -> list[str]:
+    """Compare with the NBD, to which the model collapses where nobody drops out."""
+    assert estimate.loglik is not None
+    start = np.array([estimate.means["r"], estimate.means["alpha"]])
+    nbd = minimise(NBDModel().objective(problem.data, problem.weight), start)
+    gain = estimate.loglik + nbd.nll
+    if gain > _NO_EVIDENCE:
+        return []
+    return [
+        "No evidence of dropout: the NBD, which has none, fits as well (log-likelihood within "
+        f"{max(gain, 0):.2f}). P(alive) near 1 then says that nobody seems to leave."
+    ]

@@ -1,0 +1,132 @@
+"""What every fitted model has, whatever its role: parameters, fit statistics, a summary."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from clvmodels.exceptions import FitError, ParameterError
+from clvmodels.inference.estimate import Diagnostics, Estimate
+from clvmodels.inference.problem import Parameter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERVAL_DRAWS = 200  # parameter draws behind an interval: its ends move by about 5 % of its width
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedModel:
+    """Parameters with their uncertainty; the base of the fitted classes of each role.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        What the method returned.
+    """
+
+    estimate: Estimate
+
+    @property
+    def _parameters(self) -> tuple[Parameter, ...]:
+        raise NotImplementedError
+
+    @property
+    def _title(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def params(self) -> dict[str, float]:
+        """Parameter values by name (posterior means, where there are draws)."""
+        return self.estimate.means
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood at the estimates, in the time unit and currency of the data.
+
+        Raises
+        ------
+        FitError
+            If the parameters were given, not fitted.
+        """
+        if self.estimate.loglik is None:
+            raise FitError("These parameters were given, not fitted: there is no log-likelihood.")
+        return self.estimate.loglik
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, 2 k - 2 loglik."""
+        return 2 * len(self.estimate.names) - 2 * self.loglik
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's information criterion, k ln(customers) - 2 loglik."""
+        return float(len(self.estimate.names) * np.log(self.estimate.customers) - 2 * self.loglik)
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """How the fit went."""
+        return self.estimate.diagnostics
+
+    def summary(self, level: float = 0.9) -> "pd.DataFrame":
+        """Estimates with standard errors and intervals, one row per parameter.
+
+        Parameters
+        ----------
+        level : float
+            Probability of the intervals, which are symmetric on the log scale.
+
+        Returns
+        -------
+        DataFrame
+            Columns parameter, estimate, se, lo, hi, meaning. ``se``, ``lo`` and ``hi`` are empty
+            (NaN) where the data give none; ``diagnostics.notes`` says why.
+        """
+        import pandas as pd
+
+        z = float(ndtri(0.5 + check_level(level) / 2))
+        value = np.array(list(self.params.values()))
+        covariance = self.estimate.covariance
+        se_log = np.full(len(value), np.nan) if covariance is None else np.sqrt(np.diag(covariance))
+        return pd.DataFrame(
+            {
+                "parameter": [p.name for p in self._parameters],
+                "estimate": value,
+                "se": value * se_log,
+                "lo": value * np.exp(-z * se_log),
+                "hi": value * np.exp(z * se_log),
+                "meaning": [p.meaning for p in self._parameters],
+            }
+        )
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{k} {v:.4g}" for k, v in self.params.items())
+        lines = [f"{self._title}: {values}"]
+        if self.estimate.loglik is not None:
+            lines.append(
+                f"{self.estimate.method} on {self.estimate.customers:,.0f} customers, "
+                f"log-likelihood {self.loglik:,.2f}"
+            )
+        lines += [f"- {note}" for note in self.diagnostics.notes]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        import html
+
+        head, *rest = repr(self).splitlines()
+        notes = "".join(f"<br>{html.escape(line)}" for line in rest)
+        table: Any = self.summary()._repr_html_()  # type: ignore[operator]
+        return f"<p><b>{html.escape(head)}</b>{notes}</p>{table}"
+
+
+def check_level(level: float) -> float:
+    """A probability strictly between 0 and 1, or an error that says so."""
+    if not 0 < level < 1:
+        raise ParameterError(f"level is the probability of an interval, between 0 and 1: {level!r}.")
+    return level
+
+
+def probabilities(level: float) -> tuple[float, float]:
+    """Lower and upper tail probability of a central interval."""
+    return (1 - check_level(level)) / 2, (1 + level) / 2

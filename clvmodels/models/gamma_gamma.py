@@ -1,0 +1,117 @@
+"""Gamma-Gamma."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, final
+
+import numpy as np
+
+from clvmodels._typing import FloatArray, Params
+from clvmodels.inference.estimate import Estimate
+from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.models.purchases import check_positive
+from clvmodels.models.spend import FittedSpend, SpendModel
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GammaGammaModel(SpendModel):
+    """Gamma-Gamma: purchases of a customer are gamma, their mean varies over customers.
+
+    Assumes that spend does not depend on purchase frequency; the fit's notes give the correlation.
+    The log-likelihood is that of the mean purchase values (the average form).
+
+    References
+    ----------
+    Colombo and Jiang (1999), A stochastic RFM model, Journal of Interactive Marketing 13(3), 2-12;
+    Fader, Hardie and Lee (2005b), RFM and CLV, Journal of Marketing Research 42(4), 415-430, eq. 5.
+
+    Examples
+    --------
+    >>> fit = GammaGammaModel().with_params(p=6.25, q=3.74, v=15.44)
+    >>> round(fit.population_mean, 2)
+    35.22
+    """
+
+    key: ClassVar[str] = "gamma_gamma"
+    title: ClassVar[str] = "Gamma-Gamma"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("p", "pure", "shape of a customer's purchases: large where they are alike"),
+        Parameter("q", "pure", "shape over customers: the population mean is p v / (q - 1)"),
+        Parameter("v", "money", "scale in the currency of the data (the papers' gamma)"),
+    )
+
+    def with_params(self, *, p: float, q: float, v: float) -> FittedSpend:
+        """A fitted model with known parameters; `v` is in the currency of the data."""
+        values = {"p": p, "q": q, "v": v}
+        point = {name: np.array([[check_positive(name, value)]]) for name, value in values.items()}
+        return FittedSpend(
+            Estimate(method="given", point=point, covariance_note="The parameters were given."),
+            self,
+        )
+
+    def problem(self, x: FloatArray, m: FloatArray, weight: FloatArray) -> Problem:
+        """See `SpendModel.problem`.
+
+        Starts from the method of moments on the logs, whose variance is psi'(p x) + psi'(q).
+        """
+        log_m = np.log(m)
+        spread = float(np.average((log_m - np.average(log_m, weights=weight)) ** 2, weights=weight))
+        level = float(np.exp(np.average(log_m, weights=weight)))
+        busy = float(np.average(x, weights=weight))
+        starts = []
+        for share in (0.5, 0.2, 0.8):  # of the variance of logs that lies between customers
+            q = 0.5 + 1 / max(share * spread, 1e-6)
+            p = 0.5 + 1 / max((1 - share) * spread * busy, 1e-6)
+            starts.append(np.array([p, q, level * q / p]))
+        return Problem(
+            model=self.key,
+            parameters=self.parameters,
+            data={"x": x, "m": m},
+            weight=weight,
+            compile=_objective,
+            starts=starts,
+        )
+
+    def notes(self, estimate: Estimate) -> list[str]:
+        """See `SpendModel.notes`."""
+        theta, loose = estimate.means, set(estimate.diagnostics.boundary)
+        notes = []
+        if {"p", "v"} <= loose or {"q", "v"} <= loose:
+            notes.append(
+                "Spend hardly differs within customers (p and v run off together) or between "
+                "them (q and v do)."
+            )
+        if theta["q"] <= 1:
+            notes.append(
+                f"q = {theta['q']:.3f} is not above 1: the mean spend of the population does not "
+                f"exist (its median is {self.population_median(**theta):,.2f}). Values of "
+                "customers with enough purchases still do."
+            )
+        return notes
+
+    def population_median(self, p: float, q: float, v: float) -> float:
+        """Median of a single purchase over the population: v times that of a beta prime."""
+        from scipy.special import betaincinv
+
+        share = betaincinv(p, q, 0.5)
+        return float(v * share / (1 - share))
+
+    def expected_spend(self, x: FloatArray, m: FloatArray, params: Params) -> FloatArray:
+        """See `SpendModel.expected_spend`."""
+        from clvmodels.kernels import gamma_gamma
+
+        return gamma_gamma.expected_spend(x, m, **params)
+
+    def simulate(self, x: FloatArray, rng: np.random.Generator, params: Params) -> FloatArray:
+        """See `SpendModel.simulate`."""
+        from clvmodels.kernels import gamma_gamma
+
+        return gamma_gamma.simulate(x, rng, **params)
+
+
+def _objective(data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
+    from clvmodels.kernels import gamma_gamma
+
+    return partial(gamma_gamma.nll_grad_hess, x=data["x"], m=data["m"], weight=weight)

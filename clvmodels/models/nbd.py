@@ -1,0 +1,82 @@
+"""NBD: nobody ever leaves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import ClassVar, final
+
+import numpy as np
+
+from clvmodels._typing import FloatArray
+from clvmodels.inference.estimate import Estimate
+from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.models.purchases import PurchaseModel
+from clvmodels.units import TimeUnit
+
+RATE = (
+    Parameter("r", "pure", "shape of purchase rates over customers"),
+    Parameter("alpha", "time", "scale of purchase rates: the mean rate is r / alpha"),
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class NBDModel(PurchaseModel):
+    """Negative binomial model: Poisson purchases, gamma rates, no dropout.
+
+    The benchmark that shows what dropout is worth. P(alive) is 1 for everybody, and expected
+    purchases grow in proportion to time.
+
+    References
+    ----------
+    Ehrenberg (1959), The pattern of consumer purchases, Applied Statistics 8(1), 26-41.
+
+    Examples
+    --------
+    >>> fit = NBDModel().with_params(r=0.385, alpha=12.072, time_unit="week")
+    >>> round(fit.expected_purchases_new_customer("39 weeks"), 3)
+    1.244
+    """
+
+    key: ClassVar[str] = "nbd"
+    title: ClassVar[str] = "NBD"
+    parameters: ClassVar[tuple[Parameter, ...]] = RATE
+
+    @property
+    def kernel(self) -> ModuleType:
+        """See `PurchaseModel.kernel`."""
+        from clvmodels.kernels import nbd
+
+        return nbd
+
+    def with_params(self, *, r: float, alpha: float, time_unit: TimeUnit | str) -> FittedPurchases:
+        """A fitted model with known parameters; `alpha` counts `time_unit`."""
+        return self._given({"r": r, "alpha": alpha}, time_unit)
+
+    def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
+        """See `PurchaseModel.objective`."""
+        from clvmodels.kernels import nbd
+
+        x, T = data["x"], data["T"]
+        tail = nbd.tail_counts(x, weight)
+        return lambda theta: nbd.nll_grad_hess(theta, x, T, weight, tail)
+
+    def starts(self, mean_rate: float, shape: float) -> Sequence[FloatArray]:
+        """See `PurchaseModel.starts`."""
+        return [np.array([shape, shape / mean_rate]), np.array([1.0, 1.0 / mean_rate])]
+
+    def notes(self, problem: Problem, estimate: Estimate) -> Sequence[str]:
+        """See `PurchaseModel.notes`."""
+        return rate_limits(estimate)
+
+
+def rate_limits(estimate: Estimate) -> list[str]:
+    """Say so where the data do not pin down r and alpha."""
+    if not {"r", "alpha"} <= set(estimate.diagnostics.boundary):
+        return []
+    theta = estimate.means
+    return [
+        "Customers show no differences in purchase rate: r and alpha run off together at "
+        f"r / alpha = {theta['r'] / theta['alpha']:.4g}."
+    ]

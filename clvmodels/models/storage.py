@@ -1,0 +1,155 @@
+"""Fitted models as small JSON documents: a versioned schema, no pickle, no customer rows."""
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clvmodels._typing import FloatArray, Params
+from clvmodels.exceptions import DataError
+from clvmodels.inference.estimate import Diagnostics, Estimate
+from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.models.registry import PURCHASE_MODELS, SPEND_MODELS
+from clvmodels.models.spend import FittedSpend
+from clvmodels.units import TimeUnit
+
+FORMAT = "clvmodels"
+VERSION = 1
+
+
+def dump_purchases(fit: FittedPurchases) -> dict[str, Any]:
+    """A purchase fit as a JSON document."""
+    return {
+        "role": "purchases",
+        "model": fit.model.key,
+        "choices": asdict(fit.model),  # type: ignore[call-overload]
+        "time_unit": str(fit.time_unit),
+        "estimate": _dump_estimate(fit.estimate),
+    }
+
+
+def dump_spend(fit: FittedSpend) -> dict[str, Any]:
+    """A spend fit as a JSON document."""
+    return {
+        "role": "spend",
+        "model": fit.model.key,
+        "choices": asdict(fit.model),  # type: ignore[call-overload]
+        "estimate": _dump_estimate(fit.estimate),
+    }
+
+
+def load_purchases(document: Mapping[str, Any]) -> FittedPurchases:
+    """The fit of a document made by `dump_purchases`."""
+    model = PURCHASE_MODELS[document["model"]](**document["choices"])
+    unit = TimeUnit.parse(document["time_unit"])
+    return FittedPurchases(_load_estimate(document["estimate"]), model, unit)
+
+
+def load_spend(document: Mapping[str, Any]) -> FittedSpend:
+    """The fit of a document made by `dump_spend`."""
+    model = SPEND_MODELS[document["model"]](**document["choices"])
+    return FittedSpend(_load_estimate(document["estimate"]), model)
+
+
+def write_json(document: Mapping[str, Any], path: str | Path) -> None:
+    """Write a document beside its target, then rename: a reader never sees half a file."""
+    target = Path(path)
+    text = json.dumps({"format": FORMAT, "version": VERSION, **document}, indent=1)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """A document written by `write_json`.
+
+    Raises
+    ------
+    DataError
+        If the file is no such document, or from a newer version.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"Cannot read a fitted model from {path}: {error}.") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise DataError(f"{path} is not a model saved by clvmodels.")
+    if document["version"] > VERSION:
+        raise DataError(
+            f"{path} has schema version {document['version']}, this clvmodels reads up to "
+            f"{VERSION}. Upgrade clvmodels."
+        )
+    return document
+
+
+def _dump_estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "method": estimate.method,
+        "point": _dump_params(estimate.point),
+        "covariance": _dump_array(estimate.covariance),
+        "covariance_note": estimate.covariance_note,
+        "spread": _dump_array(estimate.spread),
+        "replicates": _dump_params(estimate.replicates),
+        "loglik": estimate.loglik,
+        "customers": estimate.customers,
+        "diagnostics": asdict(estimate.diagnostics),
+    }
+
+
+def _load_estimate(document: Mapping[str, Any]) -> Estimate:
+    diagnostics = dict(document["diagnostics"])
+    for name in ("boundary", "notes"):
+        diagnostics[name] = tuple(diagnostics[name])
+    point = _load_params(document["point"])
+    assert point is not None
+    return Estimate(
+        method=document["method"],
+        point=point,
+        covariance=_load_array(document["covariance"]),
+        covariance_note=document["covariance_note"],
+        spread=_load_array(document["spread"]),
+        replicates=_load_params(document["replicates"]),
+        loglik=document["loglik"],
+        customers=document["customers"],
+        diagnostics=Diagnostics(**diagnostics),
+    )
+
+
+def _dump_params(params: Params | None) -> dict[str, Any] | None:
+    if params is None:
+        return None
+    return {name: _dump_array(values) for name, values in params.items()}
+
+
+def _load_params(document: Mapping[str, Any] | None) -> dict[str, FloatArray] | None:
+    if document is None:
+        return None
+    return {name: np.asarray(_load_array(values)) for name, values in document.items()}
+
+
+def _dump_array(values: FloatArray | None) -> Any:
+    """Short arrays as numbers, which JSON keeps to the bit; long ones packed."""
+    if values is None:
+        return None
+    if values.size <= 16:
+        return values.tolist()
+    packed = base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
+    return {"shape": list(values.shape), "float64": packed}
+
+
+def _load_array(document: Any) -> FloatArray | None:
+    if isinstance(document, dict):
+        flat = np.frombuffer(base64.b64decode(document["float64"]), dtype="<f8")
+        return flat.reshape(document["shape"]).astype(np.float64)
+    return None if document is None else np.array(document, dtype=np.float64)

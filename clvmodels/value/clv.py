@@ -1,0 +1,329 @@
+"""Customer lifetime value in money: discounted purchases times expected spend times margin."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
+
+import numpy as np
+
+from clvmodels._typing import AnyArray, FloatArray, IntArray
+from clvmodels.data.summary import RFMSummary
+from clvmodels.exceptions import ParameterError, UnitError
+from clvmodels.inference.estimate import Method
+from clvmodels.models import averaging
+from clvmodels.models.averaging import Evaluate, columnwise_quantiles
+from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities
+from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.models.purchases import PurchaseModel
+from clvmodels.models.spend import FittedSpend, SpendModel, monetary
+from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Timing: TypeAlias = Literal["continuous", "month_end"]
+
+_NODES = 33  # numbers per (x, T) pair while discounting
+_CUSTOMERS_AT_ONCE = 20_000  # whose draws fit into memory together
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CLVModel:
+    """Value of each customer's future: margin x expected spend x discounted expected purchases.
+
+    Parameters
+    ----------
+    purchases : PurchaseModel or FittedPurchases
+        Model of when customers buy.
+    spend : SpendModel or FittedSpend
+        Model of what a purchase is worth.
+    discount : DiscountRate or 0
+        Applied from the end of observation; 0 for none.
+    margin : float or str
+        Share of spend that is profit, or the name of a column of the summary that holds it.
+    timing : {"continuous", "month_end"}
+        When purchases are discounted: as they happen, or all of a month's at its end (the
+        convention of lifetimes' ``customer_lifetime_value``, for whole months from now).
+
+    References
+    ----------
+    Fader, Hardie and Lee (2005b), RFM and CLV, Journal of Marketing Research 42(4), 415-430:
+    CLV = margin x E(Z | m, x) x DERT.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> rfm = clv.datasets.load_cdnow_summary()
+    >>> model = CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(),
+    ...                  discount=clv.DiscountRate(0.10, per="year"), margin=0.30)
+    >>> value = model.fit(rfm)
+    >>> value.predict(rfm, horizon="12 months").clv.head(2).round(2).tolist()
+    [11.01, 1.41]
+    """
+
+    purchases: PurchaseModel | FittedPurchases
+    spend: SpendModel | FittedSpend
+    discount: DiscountRate
+    margin: float | str = 1.0
+    timing: Timing = "continuous"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "discount", DiscountRate.parse(self.discount))
+        if not isinstance(self.margin, str):
+            if not np.isfinite(self.margin):
+                raise ParameterError(f"margin must be finite, got {self.margin!r}.")
+            object.__setattr__(self, "margin", float(self.margin))
+        if self.timing not in ("continuous", "month_end"):
+            raise ParameterError(f"timing is 'continuous' or 'month_end', got {self.timing!r}.")
+
+    def fit(self, data: RFMSummary, method: Method | None = None) -> "FittedCLV":
+        """Fit both models to a summary with monetary values; fitted ones are kept as they are.
+
+        Raises
+        ------
+        DataError, FitError
+            As the two models do.
+        """
+        purchases, spend = self.purchases, self.spend
+        return FittedCLV(
+            model=self,
+            purchases=(
+                purchases
+                if isinstance(purchases, FittedPurchases)
+                else purchases.fit(data, method)
+            ),
+            spend=spend if isinstance(spend, FittedSpend) else spend.fit(data, method),
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedCLV:
+    """Fitted purchases and spend, and what they are worth.
+
+    Attributes
+    ----------
+    model : CLVModel
+        Discount rate, margin and timing.
+    purchases : FittedPurchases
+    spend : FittedSpend
+    """
+
+    model: CLVModel
+    purchases: FittedPurchases
+    spend: FittedSpend
+
+    def clv(
+        self,
+        data: RFMSummary,
+        horizon: HorizonLike | None = None,
+        start: HorizonLike | None = None,
+    ) -> FloatArray:
+        """Expected value of each customer's purchases in a window of the future.
+
+        Parameters
+        ----------
+        data : RFMSummary
+            Customers, fitted or not, with monetary values in the currency of the fit.
+        horizon : Horizon or str, optional
+            Length of the window; all the future if not given.
+        start : Horizon or str, optional
+            When the window starts; at the end of observation if not given.
+
+        Returns
+        -------
+        ndarray of shape (customers,)
+            Money, discounted to the end of observation.
+        """
+        transactions = self._transactions(data, self._evaluate(horizon, start))
+        return self._margin(data) * self.spend.expected_spend(data) * transactions
+
+    def predict(
+        self,
+        data: RFMSummary,
+        horizon: HorizonLike | None = None,
+        start: HorizonLike | None = None,
+        level: float = 0.9,
+    ) -> "pd.DataFrame":
+        """One tidy row per customer.
+
+        Parameters
+        ----------
+        data : RFMSummary
+            Customers, fitted or not, with monetary values.
+        horizon : Horizon or str, optional
+            Length of the window; all the future if not given.
+        start : Horizon or str, optional
+            When the window starts; at the end of observation if not given.
+        level : float
+            Probability of the interval, which covers the uncertainty of the parameters: how sure
+            the expected value is, not how far one customer's future may stray from it.
+
+        Returns
+        -------
+        DataFrame
+            customer_id; p_alive at the end of observation; expected_purchases in the window
+            (undiscounted; over all the future, where their number need not be finite, discounted);
+            expected_spend per purchase; clv, clv_lo, clv_hi; flags.
+        """
+        import pandas as pd
+
+        low, high = self._interval(data, horizon, start, level)
+        evaluate = self._evaluate(horizon, start) if horizon is None else self._plain(horizon, start)
+        columns: dict[str, AnyArray] = {
+            "customer_id": data.customer_id,
+            "p_alive": self.purchases.probability_alive(data),
+            "expected_purchases": self._transactions(data, evaluate),
+            "expected_spend": self.spend.expected_spend(data),
+            "clv": self.clv(data, horizon, start),
+            "clv_lo": low,
+            "clv_hi": high,
+            "flags": self._flags(data),
+        }
+        frame = pd.DataFrame(columns)
+        frame.attrs.update(self.purchases._provenance(data, horizon))
+        frame.attrs.update(discount=str(self.model.discount), margin=str(self.model.margin))
+        return frame
+
+    def totals(
+        self,
+        data: RFMSummary,
+        horizon: HorizonLike | None = None,
+        start: HorizonLike | None = None,
+        level: float = 0.9,
+    ) -> "pd.DataFrame":
+        """What the whole base will do and is worth; discounted value is its customer equity.
+
+        Intervals are those of the sums over parameter draws, not sums of customers' bounds.
+
+        Parameters
+        ----------
+        data : RFMSummary
+            The base.
+        horizon, start, level
+            As for `predict`.
+
+        Returns
+        -------
+        DataFrame
+            Columns quantity, estimate, lo, hi; one row each for purchases, revenue, value (after
+            margin) and discounted value. All the future has only the last.
+        """
+        import pandas as pd
+
+        discounted = self._evaluate(horizon, start)
+        rows = {"discounted value": (discounted, True)}
+        if horizon is not None:
+            plain = self._plain(horizon, start)
+            rows = {
+                "purchases": (plain, False),
+                "revenue": (plain, False),
+                "value": (plain, True),
+                **rows,
+            }
+        weight = np.ones(len(data)) if data.weight is None else data.weight
+        factor = {True: self._margin(data) * weight, False: weight}
+        point = self.spend.expected_spend(data)
+        draws = {name: np.zeros(INTERVAL_DRAWS) for name in rows}
+        for customers, purchases, spend in self._draws(data, [e for e, _ in rows.values()]):
+            for (name, (_, net)), count in zip(rows.items(), purchases, strict=True):
+                money = 1.0 if name == "purchases" else spend
+                draws[name] += (count * money) @ factor[net][customers]
+        low, high = probabilities(level)
+        out = []
+        for name, (evaluate, net) in rows.items():
+            count = self._transactions(data, evaluate)
+            value = count * (1.0 if name == "purchases" else point) @ factor[net]
+            ends = np.quantile(draws[name], [low, high])
+            out.append({"quantity": name, "estimate": value, "lo": ends[0], "hi": ends[1]})
+        return pd.DataFrame(out)
+
+    def save(self, path: str | Path) -> None:
+        """Write both fits and the terms as JSON; no customer rows."""
+        from clvmodels.models.storage import write_json
+        from clvmodels.value.storage import dump_clv
+
+        write_json(dump_clv(self), path)
+
+    def __repr__(self) -> str:
+        margin = self.model.margin if isinstance(self.model.margin, str) else f"{self.model.margin:g}"
+        terms = f"CLV at {self.model.discount}, margin {margin}"
+        if self.model.timing == "month_end":
+            terms += ", booked at month ends"
+        return f"{terms}\n{self.purchases!r}\n{self.spend!r}"
+
+    def _repr_html_(self) -> str:
+        head = repr(self).splitlines()[0]
+        return f"<p><b>{head}</b></p>{self.purchases._repr_html_()}{self.spend._repr_html_()}"
+
+    def _evaluate(self, horizon: HorizonLike | None, start: HorizonLike | None) -> Evaluate:
+        """Discounted purchases in the window, per draw and history."""
+        fit, discount = self.purchases, self.model.discount
+        if self.model.timing == "continuous":
+            return fit._discounted(discount, *fit._window(horizon, start))
+        if horizon is None or start is not None:
+            raise UnitError("timing='month_end' needs a horizon, from now on.")
+        months = Horizon.parse(horizon).to(TimeUnit.MONTH)
+        if abs(months - round(months)) > 1e-9 or months < 1:
+            raise UnitError(f"timing='month_end' needs whole months, got {horizon}.")
+        return fit._month_end(discount, round(months))
+
+    def _plain(self, horizon: HorizonLike | None, start: HorizonLike | None) -> Evaluate:
+        """Undiscounted purchases in the window."""
+        return self.purchases._discounted(
+            DiscountRate(0.0, TimeUnit.YEAR), *self.purchases._window(horizon, start)
+        )
+
+    def _transactions(self, data: RFMSummary, evaluate: Evaluate) -> FloatArray:
+        return self.purchases._per_customer(data, evaluate, _NODES)
+
+    def _interval(
+        self,
+        data: RFMSummary,
+        horizon: HorizonLike | None,
+        start: HorizonLike | None,
+        level: float,
+    ) -> FloatArray:
+        tails, margin = probabilities(level), self._margin(data)
+        ends = np.empty((2, len(data)))
+        for customers, (count,), spend in self._draws(data, [self._evaluate(horizon, start)]):
+            value = count * spend * margin[customers]
+            ends[:, customers] = columnwise_quantiles(value, tails)
+        return ends
+
+    def _draws(
+        self, data: RFMSummary, evaluates: Sequence[Evaluate]
+    ) -> Iterator[tuple[IntArray, list[FloatArray], FloatArray]]:
+        """Customers in groups, with draws of purchases (for each evaluation) and of spend.
+
+        Purchases are evaluated once per history; spend differs between customers who share one.
+        """
+        rng = np.random.default_rng(0)
+        params = self.purchases.estimate.sample(INTERVAL_DRAWS, rng)
+        spend_params = self.spend.estimate.sample(INTERVAL_DRAWS, rng)
+        h = self.purchases._histories(data)
+        by_history = np.argsort(h.inverse, kind="stable")
+        ends = np.cumsum(np.bincount(h.inverse, minlength=len(h)))
+        for block in averaging.blocks(h, INTERVAL_DRAWS, _NODES):
+            values = [evaluate(params, block) for evaluate in evaluates]
+            members = [by_history[ends[row - 1] if row else 0 : ends[row]] for row in block.rows]
+            customers = np.concatenate(members)
+            column = np.repeat(np.arange(len(block.rows)), [len(m) for m in members])
+            for k in range(0, len(customers), _CUSTOMERS_AT_ONCE):
+                some, which = customers[k : k + _CUSTOMERS_AT_ONCE], column[k : k + _CUSTOMERS_AT_ONCE]
+                spend = self.spend.draws(data, some, spend_params)
+                yield some, [np.take(v, which, axis=1) for v in values], spend
+
+    def _margin(self, data: RFMSummary) -> FloatArray:
+        if isinstance(self.model.margin, str):
+            return data.column(self.model.margin)
+        return np.full(len(data), self.model.margin)
+
+    def _flags(self, data: RFMSummary) -> AnyArray:
+        x, m = monetary(data)
+        flags = np.full(len(data), "", dtype=object)
+        flags[x == 0] = "one-time buyer: base mean spend"
+        flags[(x > 0) & (m < 0)] = "negative mean value: base mean spend"
+        return flags

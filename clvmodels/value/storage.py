@@ -1,0 +1,66 @@
+"""Saved fits of every role, read back by one function."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clvmodels.exceptions import DataError
+from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.models.spend import FittedSpend
+from clvmodels.models.storage import (
+    dump_purchases,
+    dump_spend,
+    load_purchases,
+    load_spend,
+    read_json,
+)
+from clvmodels.units import DiscountRate
+from clvmodels.value.clv import CLVModel, FittedCLV
+
+
+def dump_clv(fit: FittedCLV) -> dict[str, Any]:
+    """Both fits and the terms as a JSON document."""
+    discount = fit.model.discount
+    return {
+        "role": "clv",
+        "discount": [discount.rate, str(discount.per), discount.compounding],
+        "margin": fit.model.margin,
+        "timing": fit.model.timing,
+        "purchases": dump_purchases(fit.purchases),
+        "spend": dump_spend(fit.spend),
+    }
+
+
+def load(path: str | Path) -> FittedPurchases | FittedSpend | FittedCLV:
+    """Read a fit written by its ``save`` method; predictions are equal to the bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        A JSON file.
+
+    Raises
+    ------
+    DataError
+        If the file is no saved fit, or from a newer version of clvmodels.
+    """
+    document = read_json(path)
+    try:
+        return _ROLES[document["role"]](document)
+    except KeyError as error:
+        raise DataError(f"{path} is not a fit that this clvmodels knows: {error}.") from None
+
+
+def _load_clv(document: Mapping[str, Any]) -> FittedCLV:
+    purchases, spend = load_purchases(document["purchases"]), load_spend(document["spend"])
+    model = CLVModel(
+        purchases=purchases.model,
+        spend=spend.model,
+        discount=DiscountRate(*document["discount"]),
+        margin=document["margin"],
+        timing=document["timing"],
+    )
+    return FittedCLV(model, purchases, spend)
+
+
+_ROLES = {"purchases": load_purchases, "spend": load_spend, "clv": _load_clv}
