@@ -2,15 +2,16 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 
 from clvmodels._typing import FloatArray
 from clvmodels.exceptions import FitError, ParameterError
-from clvmodels.inference.estimate import Diagnostics, Estimate
-from clvmodels.inference.mle import MLE
+from clvmodels.inference.estimate import Estimate
+from clvmodels.inference.mle import MLE, describe
+from clvmodels.inference.newton import evaluate
 from clvmodels.inference.problem import Problem
 
 
@@ -42,32 +43,17 @@ class Lifetimes:
 
     def estimate(self, problem: Problem) -> Estimate:
         """Hand the rows of `problem` to lifetimes."""
-        theta, covariance = self._fit(problem)
-        nll, gradient, hessian = problem.objective()(theta)
-        notes = [f"Fitted by lifetimes with penalizer {self.penalizer:g}."]
+        theta = self._fit(problem)
+        here = describe(problem, evaluate(problem.objective(), np.log(theta)), 0, agree=True)
+        assert here.loglik is not None
+        notes = [*here.diagnostics.notes, "Standard errors are those of the exact curvature there."]
         if self.penalizer > 0:
-            notes.append(_shift(problem, theta, -nll))
-        logs_covariance = covariance / np.outer(theta, theta)
-        usable = bool(np.isfinite(logs_covariance).all())
-        if usable:
-            curvature, directions = np.linalg.eigh(logs_covariance)
-            usable = bool((curvature > 0).all())
-        return Estimate(
-            method=f"Lifetimes(penalizer={self.penalizer:g})",
-            point={name: np.array([[v]]) for name, v in zip(problem.names, theta, strict=True)},
-            covariance=logs_covariance if usable else None,
-            covariance_note="" if usable else "lifetimes gives no valid covariance.",
-            spread=directions * np.sqrt(curvature) if usable else None,
-            loglik=-nll,
-            customers=problem.customers,
-            diagnostics=Diagnostics(
-                gradient_norm=float(np.linalg.norm(gradient * theta)),
-                distinct_rows=len(problem.weight),
-                notes=tuple(notes),
-            ),
-        )
+            notes.append(_shift(problem, theta, here.loglik))
+        diagnostics = replace(here.diagnostics, converged=True, notes=tuple(notes))
+        method = f"Lifetimes(penalizer={self.penalizer:g})"
+        return replace(here, method=method, diagnostics=diagnostics)
 
-    def _fit(self, problem: Problem) -> tuple[FloatArray, FloatArray]:
+    def _fit(self, problem: Problem) -> FloatArray:
         columns, make = _fitter(problem.model)
         with warnings.catch_warnings():
             # lifetimes sets a deprecated pandas option at import, and its optimiser takes logs of
@@ -82,10 +68,7 @@ class Lifetimes:
                     f"lifetimes could not fit this model: {type(error).__name__} {text} "
                     "Fit with MLE() instead."
                 ) from error
-        theta = np.array([float(fitter.params_[name]) for name in problem.names])
-        order = [list(fitter.params_.index).index(name) for name in problem.names]
-        covariance = np.asarray(fitter.variance_matrix_, dtype=np.float64)[np.ix_(order, order)]
-        return theta, covariance
+        return np.array([float(fitter.params_[name]) for name in problem.names])
 
 
 def _fitter(model: str) -> tuple[tuple[str, ...], Callable[[float], Any]]:

@@ -43,7 +43,13 @@ class MLE:
     def estimate(self, problem: Problem) -> Estimate:
         """Maximise the likelihood of `problem`."""
         optimum, evaluations, agree = best_of_starts(problem)
-        return describe(problem, optimum, evaluations, agree, strict=self.strict)
+        estimate = describe(problem, optimum, evaluations, agree)
+        if not estimate.diagnostics.converged:
+            message = f"The fit did not converge. {estimate.diagnostics}"
+            if self.strict:
+                raise FitError(message)
+            warnings.warn(message, FitWarning, stacklevel=3)
+        return estimate
 
 
 def best_of_starts(problem: Problem) -> tuple[Optimum, int, bool]:
@@ -64,9 +70,7 @@ def best_of_starts(problem: Problem) -> tuple[Optimum, int, bool]:
     return best, sum(optimum.evaluations for optimum in optima), agree
 
 
-def describe(
-    problem: Problem, optimum: Optimum, evaluations: int, agree: bool, *, strict: bool
-) -> Estimate:
+def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) -> Estimate:
     """Turn an optimum into an estimate: curvature, covariance, and what to know about them."""
     theta = dict(zip(problem.names, np.exp(optimum.log_params), strict=True))
     curvature, directions = np.linalg.eigh(optimum.hessian)
@@ -86,7 +90,7 @@ def describe(
         notes.append(why + " Intervals cover the uncertainty of what is pinned down.")
     else:
         covariance = spread @ spread.T
-    estimate = Estimate(
+    return Estimate(
         method="MLE",
         point={name: np.array([[value]]) for name, value in theta.items()},
         covariance=covariance,
@@ -106,17 +110,6 @@ def describe(
             notes=tuple(notes),
         ),
     )
-    if not converged:
-        report_failure(estimate.diagnostics, strict=strict)
-    return estimate
-
-
-def report_failure(diagnostics: Diagnostics, *, strict: bool) -> None:
-    """Warn, or raise where the method is strict."""
-    message = f"The fit did not converge. {diagnostics}"
-    if strict:
-        raise FitError(message)
-    warnings.warn(message, FitWarning, stacklevel=5)
 
 
 def _condition_number(curvature: FloatArray) -> float:

@@ -37,7 +37,7 @@ def minimise(objective: Objective, start: FloatArray, max_steps: int = 200) -> O
     Along a direction in which the likelihood only approaches its supremum the search walks until
     what is left to gain is below the tolerance; the caller recognises that by the curvature.
     """
-    here = _evaluate(objective, np.log(start), 1)
+    here = evaluate(objective, np.log(start), 1)
     for _ in range(max_steps):
         step = _newton_step(here.gradient, here.hessian)
         slope = float(here.gradient @ step)
@@ -45,7 +45,7 @@ def minimise(objective: Objective, start: FloatArray, max_steps: int = 200) -> O
             break
         length = 1.0
         while True:
-            there = _evaluate(objective, here.log_params + length * step, here.evaluations + 1)
+            there = evaluate(objective, here.log_params + length * step, here.evaluations + 1)
             noise = _NOISE * abs(here.nll)
             if there.nll <= here.nll + 1e-4 * length * slope + noise:
                 break
@@ -56,7 +56,8 @@ def minimise(objective: Objective, start: FloatArray, max_steps: int = 200) -> O
     return here
 
 
-def _evaluate(objective: Objective, log_params: FloatArray, evaluations: int) -> Optimum:
+def evaluate(objective: Objective, log_params: FloatArray, evaluations: int = 1) -> Optimum:
+    """Value and derivatives in the logs of the parameters."""
     theta = np.exp(log_params)
     nll, gradient, hessian = objective(theta)
     gradient = gradient * theta

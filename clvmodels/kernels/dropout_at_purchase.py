@@ -15,7 +15,14 @@ from scipy import special as sp
 
 from clvmodels._typing import FloatArray
 from clvmodels.kernels.nbd import last_of_uniforms
-from clvmodels.kernels.special import log_rising, nb_logpmf, nb_sf, sum_log_rising, tail_counts
+from clvmodels.kernels.special import (
+    log_beta_peak,
+    log_rising,
+    nb_logpmf,
+    nb_sf,
+    sum_log_rising,
+    tail_counts,
+)
 
 __all__ = [
     "log_odds_gone",
@@ -30,10 +37,20 @@ __all__ = [
 
 _CANCELLATION = 1e5  # digits given up by the closed form before quadrature takes over
 _POLE = 1e-4  # distance to a removable singularity at which it does so too
+_LARGE = 30.0  # first parameter of the 2F1 beyond which its continuation loses digits
+_WIDEST = 0.32  # step of the quadrature on logit p
 
 
 def log_odds_gone(
-    x: FloatArray, t_x: FloatArray, T: FloatArray, *, r: FloatArray, alpha: FloatArray, a: FloatArray, b: FloatArray, d: int
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    d: int,
 ) -> FloatArray:
     """Log of P(gone at T) / P(alive at T); -inf where dropout was impossible.
 
@@ -41,13 +58,21 @@ def log_odds_gone(
     """
     x, t_x, T = np.broadcast_arrays(x, t_x, T)
     exposed = x + d > 0
-    survived = np.where(exposed, b + x + d - 1, 1.0)
+    survived = np.where(exposed, b + (x + d - 1), 1.0)
     odds = np.log(a / survived) + (r + x) * np.log1p((T - t_x) / (alpha + t_x))
     return np.where(exposed, odds, -np.inf)
 
 
 def loglik(
-    x: FloatArray, t_x: FloatArray, T: FloatArray, *, r: FloatArray, alpha: FloatArray, a: FloatArray, b: FloatArray, d: int
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    d: int,
 ) -> FloatArray:
     """Log-likelihood per customer: Fader, Hardie and Lee (2005), eq. 6, as alive x (1 + odds gone)."""
     alive = log_rising(r, x) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
@@ -72,7 +97,7 @@ def nll_grad_hess(
 ) -> tuple[float, FloatArray, FloatArray]:
     """Negative log-likelihood at theta = (r, alpha, a, b), its gradient and its exact Hessian."""
     r, alpha, a, b = (float(v) for v in theta)
-    f, grad, hess = _rows(x, t_x, T, weight, r, alpha, a, b, d)
+    f, grad, hess = _rows(x, t_x, T, weight, r, alpha, a, b + np.arange(len(tail_d)), d)
     purchase, purchase_1, purchase_2 = sum_log_rising(r, tail)
     stay, stay_1, stay_2 = sum_log_rising(b, tail_d)
     total, total_1, total_2 = sum_log_rising(a + b, tail_d)
@@ -86,78 +111,111 @@ def nll_grad_hess(
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _rows(
-    x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray, r: float, alpha: float, a: float, b: float, d: int
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    weight: FloatArray,
+    r: float,
+    alpha: float,
+    a: float,
+    survived: FloatArray,
+    d: int,
 ) -> tuple[float, FloatArray, FloatArray]:
     """Sum over rows of the terms that depend on times, with derivatives.
 
     Each row is u + log(1 + e^D): u of the alive branch, D the log odds of being gone.
+    ``survived[k]`` is b + k. The loop of every fit: four logs and exponentials a row, no more.
     """
+    log_alpha = np.log(alpha)
+    log_odds = np.log(a / survived)
+    minus_d_b = 1 / survived  # D falls in b by this much; it rises in a by 1 / a
     f = 0.0
-    g_r = g_alpha = g_a = g_b = 0.0
-    h_rr = h_rl = h_ll = h_ra = h_rb = h_la = h_lb = h_aa = h_ab = h_bb = 0.0
-    log_a = np.log(a)
+    g_r = g_alpha = g_b = 0.0
+    h_rr = h_rl = h_ll = h_rb = h_lb = h_bb = 0.0
+    sum_p = sum_v = sum_vr = sum_vl = sum_vb = 0.0
     for i in range(len(x)):
         w, n = weight[i], x[i]
         shape = r + n
         age = alpha + T[i]
-        log_ratio = np.log1p(T[i] / alpha)
-        f -= w * (r * log_ratio + n * np.log(age))
+        tau = T[i] / alpha
+        near = tau < 1  # log1p keeps the digits of small ratios, log costs half
+        if near:
+            log_ratio = np.log1p(tau)
+            log_age = log_alpha + log_ratio
+        else:
+            log_age = np.log(age)
+            log_ratio = log_age - log_alpha
+        per_age = 1 / age
+        f -= w * (r * log_ratio + n * log_age)
         g_r -= w * log_ratio
-        g_alpha += w * (r / alpha - shape / age)
-        h_rl += w * (1 / alpha - 1 / age)
-        h_ll += w * (shape / age**2 - r / alpha**2)
+        g_alpha += w * (r * tau - n) * per_age
+        h_rl += w * tau * per_age
+        h_ll += w * (n - r * tau * (1 + age / alpha)) * per_age**2
         if n + d == 0:
             continue
-        then = alpha + t_x[i]
-        survived = b + n + d - 1
-        q = np.log1p((T[i] - t_x[i]) / then)
-        odds = log_a - np.log(survived) + shape * q
-        if odds > 0:
-            f += w * (odds + np.log1p(np.exp(-odds)))
-            gone = 1 / (1 + np.exp(-odds))
-        else:
-            e = np.exp(odds)
-            f += w * np.log1p(e)
-            gone = e / (1 + e)
-        p = w * gone
-        v = p * (1 - gone)
-        slope = 1 / age - 1 / then
-        d_l, d_a, d_b = shape * slope, 1 / a, -1 / survived
+        per_then = 1 / (alpha + t_x[i])
+        q = np.log1p((T[i] - t_x[i]) * per_then) if near else np.log(age * per_then)
+        k = int(n) + d - 1
+        odds = log_odds[k] + shape * q
+        e = np.exp(-abs(odds))
+        likelier = 1 / (1 + e)
+        f += w * (max(odds, 0.0) + np.log(1 + e))
+        p = w * (likelier if odds > 0 else e * likelier)
+        v = w * e * likelier**2
+        slope = (t_x[i] - T[i]) * per_age * per_then
+        d_l, d_b = shape * slope, -minus_d_b[k]
+        v_r, v_l, v_b = v * q, v * d_l, v * d_b
+        sum_p += p
+        sum_v += v
+        sum_vr += v_r
+        sum_vl += v_l
+        sum_vb += v_b
         g_r += p * q
         g_alpha += p * d_l
-        g_a += p * d_a
         g_b += p * d_b
-        h_rr += v * q * q
-        h_rl += p * slope + v * q * d_l
-        h_ll += p * shape * (1 / then**2 - 1 / age**2) + v * d_l * d_l
-        h_ra += v * q * d_a
-        h_rb += v * q * d_b
-        h_la += v * d_l * d_a
-        h_lb += v * d_l * d_b
-        h_aa += (v - p) * d_a * d_a
-        h_ab += v * d_a * d_b
-        h_bb += (v + p) * d_b * d_b
-    grad = np.array([g_r, g_alpha, g_a, g_b])
+        h_rr += v_r * q
+        h_rl += p * slope + v_r * d_l
+        h_ll += v_l * d_l - p * d_l * (per_age + per_then)
+        h_rb += v_r * d_b
+        h_lb += v_l * d_b
+        h_bb += (v_b + p * d_b) * d_b
+    grad = np.array([g_r, g_alpha, sum_p / a, g_b])
     hess = np.array(
         [
-            [h_rr, h_rl, h_ra, h_rb],
-            [h_rl, h_ll, h_la, h_lb],
-            [h_ra, h_la, h_aa, h_ab],
-            [h_rb, h_lb, h_ab, h_bb],
+            [h_rr, h_rl, sum_vr / a, h_rb],
+            [h_rl, h_ll, sum_vl / a, h_lb],
+            [sum_vr / a, sum_vl / a, (sum_v - sum_p) / a**2, sum_vb / a],
+            [h_rb, h_lb, sum_vb / a, h_bb],
         ]
     )
     return f, grad, hess
 
 
 def prob_alive(
-    x: FloatArray, t_x: FloatArray, T: FloatArray, *, r: FloatArray, alpha: FloatArray, a: FloatArray, b: FloatArray, d: int
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    d: int,
 ) -> FloatArray:
     """P(alive at T | x, t_x, T)."""
     return sp.expit(-log_odds_gone(x, t_x, T, r=r, alpha=alpha, a=a, b=b, d=d))
 
 
 def purchases_if_alive(
-    x: FloatArray, T: FloatArray, t: FloatArray, *, r: FloatArray, alpha: FloatArray, a: FloatArray, b: FloatArray, d: int
+    x: FloatArray,
+    T: FloatArray,
+    t: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    d: int,
 ) -> FloatArray:
     """E[Y(t) | alive at T], the bracket of Fader, Hardie and Lee (2005), eq. 10.
 
@@ -171,10 +229,14 @@ def purchases_if_alive(
     with np.errstate(all="ignore"):  # whatever could warn is replaced below
         factor = c / (a - 1)
         value = factor * (1 - (1 - z) ** (a - 1) * sp.hyp2f1(c - shape, a - 1, c, z))
-        doubtful = ~(np.abs(factor) < _CANCELLATION * value)
-    doubtful |= (np.abs(a - 1) < _POLE) | (np.abs(c) < _POLE)
-    doubtful &= t > 0
+        trusted = np.abs(factor) < _CANCELLATION * value
+        trusted &= value <= shape * t / scale * (1 + 1e-9)  # nobody buys more than if p were 0
+    trusted &= (np.abs(a - 1) > _POLE) & (np.abs(c) > _POLE)
+    # beyond z = 0.9 SciPy turns to a series in 1 - z, with a pole at each whole c - a - b of the 2F1
+    far = z > 0.9
+    trusted &= ~far | ((np.abs(a - r - np.rint(a - r)) > _POLE) & (c - shape < _LARGE))
     value = np.where(t > 0, value, 0.0)
+    doubtful = ~trusted & (t > 0)
     if doubtful.any():
         value[doubtful] = _by_quadrature(*(v[doubtful] for v in (shape, scale, t, a, b)))
     return value
@@ -188,12 +250,11 @@ def _by_quadrature(
     The trapezoidal rule on logit p. What would make the tails long is first taken out in closed
     form: g is like g(0) (1-p)^m near p = 0 and like g(1) p near p = 1.
     """
-    at_0 = shape * t / scale
-    at_1 = -np.expm1(-shape * np.log1p(t / scale))
-    m = np.maximum(1.0, (shape + 1) * t / (2 * scale))
-    log_beta = sp.betaln(a, b)
-    taken_out = at_0 * np.exp(sp.betaln(a, b + m) - log_beta) + at_1 * a / (a + b)
-    return taken_out + _trapezoid(shape, t / scale, a, b, log_beta, at_0, at_1, m)
+    ratio = t / scale
+    at_0, at_1 = shape * ratio, -np.expm1(-shape * np.log1p(ratio))
+    m = np.maximum(1.0, (shape + 1) * ratio / 2)
+    taken_out = at_0 * np.exp(log_rising(b, m) - log_rising(a + b, m)) + at_1 * a / (a + b)
+    return taken_out + _trapezoid(shape, ratio, a, b, log_beta_peak(a, b), at_0, at_1, m)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -202,7 +263,7 @@ def _trapezoid(
     ratio: FloatArray,
     a: FloatArray,
     b: FloatArray,
-    log_beta: FloatArray,
+    log_peak: FloatArray,
     at_0: FloatArray,
     at_1: FloatArray,
     m: FloatArray,
@@ -210,33 +271,45 @@ def _trapezoid(
     """Remainder of `_by_quadrature`, whose integrand vanishes at both ends."""
     out = np.empty(len(shape))
     for i in range(len(shape)):
-        mode = np.log((a[i] + 1) / (b[i] + 1))
+        total_ab = a[i] + b[i]
+        p_peak = a[i] / total_ab  # of p^a (1-p)^b, from where u = logit p is measured
+        log_q_peak = np.log(b[i] / total_ab)
+        start = np.log((a[i] + 1) / (b[i] + 1)) - np.log(a[i] / b[i])
         spread = np.sqrt(1 / (a[i] + 1) + 1 / (b[i] + 1))
-        step = min(0.4, 0.5 * spread)  # 2e-9 at worst over the wide box of the tests
+        step = min(_WIDEST, 1.25 * _WIDEST * spread)
         total = 0.0
         for direction in (-1.0, 1.0):
             k = 0 if direction > 0 else 1
             while True:
-                u = mode + direction * k * step
-                log_p = -np.log1p(np.exp(-u)) if u > 0 else u - np.log1p(np.exp(u))
-                log_q = log_p - u
-                p = np.exp(log_p)
-                weight = np.exp(a[i] * log_p + b[i] * log_q - log_beta[i])
+                offset = direction * k * step
+                u = start + offset
+                growth = p_peak * np.expm1(u)  # what p^a (1-p)^b is lost from its peak: no cancellation
+                fall = np.log1p(growth)
+                weight = np.exp(log_peak[i] + a[i] * u - total_ab * fall)
+                p = p_peak * np.exp(u) / (1 + growth)
+                log_q = log_q_peak - fall
                 g = -np.expm1(-shape[i] * np.log1p(p * ratio[i])) / p
                 term = weight * (g - at_0[i] * np.exp(m[i] * log_q) - at_1[i] * p)
                 total += term
                 k += 1
-                far = abs(u - mode) > 3 * spread
-                if far and weight * p * np.exp(log_q) * (at_0[i] + at_1[i]) < 1e-17 * abs(total):
-                    break
-                if abs(u - mode) > 700:
+                bound = weight * p * np.exp(log_q) * (at_0[i] + at_1[i])
+                if abs(offset) > 3 * spread and bound <= 1e-17 * abs(total):
                     break
         out[i] = total * step
     return out
 
 
 def pmf_if_alive(
-    n: FloatArray, x: FloatArray, T: FloatArray, t: FloatArray, *, r: FloatArray, alpha: FloatArray, a: FloatArray, b: FloatArray, d: int
+    n: FloatArray,
+    x: FloatArray,
+    T: FloatArray,
+    t: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    d: int,
 ) -> FloatArray:
     """P(Y(t) = n | alive at T): eq. 8 of Fader, Hardie and Lee (2005) at the posterior parameters."""
     n, shape, odds, a, b = np.broadcast_arrays(n, r + x, t / (alpha + T), a, b + x + d)

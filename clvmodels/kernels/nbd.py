@@ -62,7 +62,13 @@ def pmf_if_alive(
 
 
 def simulate(
-    x: FloatArray, T: FloatArray, t: FloatArray, rng: np.random.Generator, *, r: FloatArray, alpha: FloatArray
+    x: FloatArray,
+    T: FloatArray,
+    t: FloatArray,
+    rng: np.random.Generator,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Purchases in (T, T+t] of customers alive at T, and the time of the last one after T.
 

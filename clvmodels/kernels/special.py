@@ -5,20 +5,61 @@ from scipy import special as sp
 
 from clvmodels._typing import FloatArray
 
+_HALF_LOG_TAU = 0.5 * np.log(2 * np.pi)
+_LARGE = 10.0  # from here on five terms of Stirling's series are exact to 1e-13
+
+
+def stirling_error(z: FloatArray) -> FloatArray:
+    """Log-gamma of z > 0 less its leading terms, (z - 1/2) log z - z + log(2 pi) / 2."""
+    large = np.maximum(z, _LARGE)
+    small = np.minimum(z, _LARGE)
+    leading = (small - 0.5) * np.log(small) - small + _HALF_LOG_TAU
+    return np.where(z < _LARGE, sp.gammaln(small) - leading, _stirling_series(large))
+
+
+def _stirling_series(z: FloatArray) -> FloatArray:
+    w = 1 / z**2
+    return (1 / 12 - w * (1 / 360 - w * (1 / 1260 - w * (1 / 1680 - w / 1188)))) / z
+
 
 def log_rising(z: FloatArray, n: FloatArray) -> FloatArray:
-    """Log of z (z+1) ... (z+n-1), for z > 0 and n >= 0.
+    """Log of Gamma(z + n) / Gamma(z), z (z+1) ... (z+n-1) for whole n, for z > 0 and n >= 0.
 
-    By the beta function, since the difference of two log-gammas loses its digits for large z.
+    The difference of two log-gammas loses its digits for large z; there their leading terms are
+    subtracted by hand.
     """
-    n, z = np.broadcast_arrays(n, z)
-    positive = np.where(n > 0, n, 1.0)
-    return np.where(n > 0, sp.gammaln(positive) - sp.betaln(z, positive), 0.0)
+    large, small = np.maximum(z, _LARGE), np.minimum(z, _LARGE)
+    leading = (large - 0.5) * np.log1p(n / large) + n * (np.log(large + n) - 1)
+    by_hand = leading + (_stirling_series(large + n) - _stirling_series(large))
+    return np.where(z < _LARGE, sp.gammaln(small + n) - sp.gammaln(small), by_hand)
+
+
+def log_beta_peak(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Log of u^a (1-u)^b / B(a, b) at its maximum, u = a / (a + b)."""
+    spread = 0.5 * np.log(a / (1 + a / b)) - _HALF_LOG_TAU
+    return spread + stirling_error(a + b) - stirling_error(a) - stirling_error(b)
+
+
+def log_beta_drop(a: FloatArray, b: FloatArray, odds: FloatArray) -> FloatArray:
+    """Log of u^a (1-u)^b at u = odds / (1 + odds), less its value at the maximum.
+
+    Loader's saddle-point form: for large a and b the two powers, of 1e8 each, would cancel.
+    """
+    excess = (odds * b - a) / (1 + odds)
+    up = _log_near_one(excess / a, odds / (1 + odds) * (1 + b / a))
+    down = _log_near_one(-excess / b, (1 + a / b) / (1 + odds))
+    return a * up + b * down
+
+
+def _log_near_one(y: FloatArray, one_plus_y: FloatArray) -> FloatArray:
+    return np.where(np.abs(y) < 0.5, np.log1p(np.clip(y, -0.5, 0.5)), np.log(one_plus_y))
 
 
 def nb_logpmf(n: FloatArray, r: FloatArray, odds: FloatArray) -> FloatArray:
     """Log P(N = n) of a Poisson count with a gamma rate; `odds` is exposure / scale, t / alpha."""
-    return log_rising(r, n) - sp.gammaln(n + 1) - r * np.log1p(odds) + sp.xlogy(n, odds / (1 + odds))
+    return (
+        log_rising(r, n) - sp.gammaln(n + 1) - r * np.log1p(odds) + sp.xlogy(n, odds / (1 + odds))
+    )
 
 
 def nb_sf(n: FloatArray, r: FloatArray, odds: FloatArray) -> FloatArray:

@@ -84,6 +84,23 @@ class FittedPurchases(FittedModel):
         """Repeat purchases expected of a customer within `horizon` after the first purchase."""
         return self._newcomer(self._expected(self._length(horizon)))
 
+    def expected_curve(self, ages: FloatArray) -> FloatArray:
+        """Repeat purchases expected of a customer by each of some ages, in the unit of the fit.
+
+        Returns
+        -------
+        ndarray of the shape of `ages`
+        """
+        t = np.asarray(ages, dtype=np.float64).reshape(1, -1)
+        zero = np.zeros(1)
+        kernel, params = self.model.kernel, self.estimate.point
+        total = np.zeros(t.size)
+        for k in range(averaging.draws_of(params)):
+            one = {name: values[[k]] for name, values in params.items()}
+            alive = kernel.prob_alive(zero, zero, zero, **one)
+            total += (alive * kernel.purchases_if_alive(zero, zero, t, **one))[0]
+        return (total / averaging.draws_of(params)).reshape(np.shape(ages))
+
     def purchase_pmf(self, data: RFMSummary, n: int, horizon: HorizonLike) -> FloatArray:
         """Probability that each customer makes exactly `n` purchases within `horizon`.
 

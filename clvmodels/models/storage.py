@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from clvmodels._files import whole_file
 from clvmodels._typing import FloatArray, Params
 from clvmodels.exceptions import DataError
 from clvmodels.inference.estimate import Diagnostics, Estimate
@@ -58,17 +57,10 @@ def load_spend(document: Mapping[str, Any]) -> FittedSpend:
 
 
 def write_json(document: Mapping[str, Any], path: str | Path) -> None:
-    """Write a document beside its target, then rename: a reader never sees half a file."""
-    target = Path(path)
-    text = json.dumps({"format": FORMAT, "version": VERSION, **document}, indent=1)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a document as JSON."""
+    text = json.dumps({"format": FORMAT, "version": VERSION, **document})
+    with whole_file(path) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -144,12 +136,12 @@ def _dump_array(values: FloatArray | None) -> Any:
         return None
     if values.size <= 16:
         return values.tolist()
-    packed = base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
+    packed = base64.b85encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
     return {"shape": list(values.shape), "float64": packed}
 
 
 def _load_array(document: Any) -> FloatArray | None:
     if isinstance(document, dict):
-        flat = np.frombuffer(base64.b64decode(document["float64"]), dtype="<f8")
+        flat = np.frombuffer(base64.b85decode(document["float64"]), dtype="<f8")
         return flat.reshape(document["shape"]).astype(np.float64)
     return None if document is None else np.array(document, dtype=np.float64)
