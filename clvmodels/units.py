@@ -15,7 +15,9 @@ from clvmodels.exceptions import UnitError
 
 DAYS_PER_YEAR: Final = 365.2425
 
-_QUANTITY = re.compile(r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)?\s*(?P<unit>[A-Za-z]+)\s*")
+_QUANTITY = re.compile(
+    r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)?\s*(?P<unit>[A-Za-z]+)\s*"
+)
 
 
 @final
@@ -78,12 +80,12 @@ _DAYS: Final = {
 _ALIASES: Final = {
     **{unit.value: unit for unit in TimeUnit},
     **{f"{unit.value}s": unit for unit in TimeUnit},
-    # no "m": minutes to pandas, months to people
-    **{unit.value[0]: unit for unit in TimeUnit if unit is not TimeUnit.MONTH},
-    **{"H": TimeUnit.HOUR, "D": TimeUnit.DAY, "W": TimeUnit.WEEK, "M": TimeUnit.MONTH},
-    **{"Q": TimeUnit.QUARTER, "Y": TimeUnit.YEAR, "A": TimeUnit.YEAR},
-    **{"MS": TimeUnit.MONTH, "ME": TimeUnit.MONTH, "QS": TimeUnit.QUARTER, "QE": TimeUnit.QUARTER},
-    **{"YS": TimeUnit.YEAR, "YE": TimeUnit.YEAR, "hr": TimeUnit.HOUR, "yr": TimeUnit.YEAR},
+    **dict.fromkeys(("h", "H", "hr"), TimeUnit.HOUR),
+    **dict.fromkeys(("d", "D"), TimeUnit.DAY),
+    **dict.fromkeys(("w", "W"), TimeUnit.WEEK),
+    **dict.fromkeys(("M", "ME", "MS"), TimeUnit.MONTH),  # "m": minutes to some, months to others
+    **dict.fromkeys(("q", "Q", "QE", "QS"), TimeUnit.QUARTER),
+    **dict.fromkeys(("y", "Y", "YE", "YS", "A", "yr"), TimeUnit.YEAR),
 }
 
 

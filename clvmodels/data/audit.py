@@ -80,10 +80,10 @@ def _apply_policies(
     ):  # fmt: skip
         if refused and counts.get(name):
             ids = log.rows.filter(flags[name]).select("customer_id").distinct()
-            first = log.source.fetch(ids.order_by("customer_id").limit(5))["customer_id"]
+            first = log.source.fetch_arrays(ids.order_by("customer_id").limit(5))["customer_id"]
             raise DataError(
                 f"{counts[name]:,} of {counts['inside']:,} rows {rule}, first of customers "
-                f"{', '.join(map(str, first.to_pylist()))}. {remedy}"
+                f"{', '.join(map(str, first.tolist()))}. {remedy}"
             )
 
 

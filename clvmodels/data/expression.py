@@ -124,6 +124,39 @@ def summary(rows: Any, by: Conventions, end: ObservationEnd, backend: str) -> An
     return one.select(**columns).order_by("customer_id")
 
 
+def holdout(rows: Any, by: Conventions, cutoff: ObservationEnd, end: ObservationEnd) -> Any:
+    """Purchases between the cutoff and the end: periods whose first row lies after the cutoff.
+
+    Refunds count up to the end. One that takes back a purchase from before the cutoff changes
+    nothing here: at the cutoff, nobody could know.
+    """
+    bought = purchases(rows, by, end, opened=True)
+    return bought.filter(~is_observed(bought.opened, cutoff))
+
+
+def per_customer(bought: Any, by: Conventions) -> Any:
+    """How many of these purchases each customer made and, if there are values, their sum."""
+    measures = {"purchases": bought.count()}
+    if by.value is not None:
+        measures["value"] = bought.value.sum()
+    return bought.group_by("customer_id").agg(**measures)
+
+
+def per_period(bought: Any) -> Any:
+    """How many of these purchases were made in each period."""
+    return bought.group_by("period").agg(purchases=bought.count()).order_by("period")
+
+
+def longest_silence(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
+    """How many periods at most went by from one period with purchases to the next."""
+    import ibis
+
+    days = purchases(rows, by, end).select("period").distinct()
+    before = days.period.lag().over(ibis.window(order_by=days.period))
+    gaps = days.select(gap=days.period.delta(before, unit=by.period.value))
+    return gaps.aggregate(longest=gaps.gap.max().fill_null(0))
+
+
 def refund_audit(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
     """Purchases and customers there were before refunds, and customers with refunds left over."""
     held = periods(rows, by, end)
@@ -194,13 +227,13 @@ def _min_by(period_type: Any) -> Any:
     return ibis.udf.agg.builtin(min_by, signature=(("float64", period_type), "float64"))
 
 
-_TO_LOCAL: Final = {  # function of each engine, and whether the zone comes first
-    "duckdb": ("timezone", True),
-    "postgres": ("timezone", True),
-    "bigquery": ("datetime", False),
-    "snowflake": ("convert_timezone", True),
-    "databricks": ("convert_timezone", True),
-    "pyspark": ("convert_timezone", True),
+_TO_LOCAL: Final = {  # per engine: function, whether the zone comes first, and what it returns
+    "duckdb": ("timezone", True, "timestamp"),
+    "postgres": ("timezone", True, "timestamp"),
+    "bigquery": ("datetime", False, "timestamp"),
+    "snowflake": ("convert_timezone", True, "timestamp('UTC')"),
+    "databricks": ("convert_timezone", True, "timestamp"),
+    "pyspark": ("convert_timezone", True, "timestamp"),
 }
 
 
@@ -210,19 +243,20 @@ def _to_local(column: Any, zone: str, backend: str) -> Any:
             f"Dates with a time zone cannot be brought to {zone} on {backend}. "
             "Turn them into local timestamps without a zone first."
         )
-    name, zone_first = _TO_LOCAL[backend]
-    function = _local_function(name, column.type(), zone_first)
-    return (function(zone, column) if zone_first else function(column, zone)).cast("timestamp")
+    _, zone_first, returns = _TO_LOCAL[backend]
+    function = _local_function(backend, column.type())
+    local = function(zone, column) if zone_first else function(column, zone)
+    return local if returns == "timestamp" else local.cast("timestamp")
 
 
 @cache
-def _local_function(name: str, column_type: Any, zone_first: bool) -> Any:
+def _local_function(backend: str, column_type: Any) -> Any:
     import ibis
 
     def to_local(first: Any, second: Any) -> Any: ...
 
+    name, zone_first, returns = _TO_LOCAL[backend]
     arguments = ("string", column_type) if zone_first else (column_type, "string")
-    returns = "timestamp" if name in ("timezone", "datetime") else "timestamp('UTC')"
     return ibis.udf.scalar.builtin(to_local, name=name, signature=(arguments, returns))
 
 

@@ -109,11 +109,12 @@ def _zone_of_texts(source: Source, by: Conventions) -> _Zone:
         )
     )
     if count["bad"]:
-        first = source.fetch(source.table.filter(bad).select(text=texts).distinct().limit(3))
+        query = source.table.filter(bad).select(text=texts).distinct().limit(3)
+        first = source.fetch_arrays(query)["text"]
         raise DataError(
             f"{count['bad']:,} of {count['texts']:,} dates in {by.date!r} cannot be read as "
             f"{by.date_format or 'ISO dates (2024-01-31)'}, such as "
-            f"{', '.join(map(repr, first['text'].to_pylist()))}. "
+            f"{', '.join(map(repr, first.tolist()))}. "
             "Give their date_format, such as '%m/%d/%Y'."
         )
     if by.date_format is not None:

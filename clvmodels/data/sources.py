@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from glob import has_magic, iglob
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Final, final
+from uuid import uuid4
 
+from clvmodels._typing import AnyArray
 from clvmodels.data.conventions import Conventions
 from clvmodels.exceptions import DataError
 
@@ -24,19 +27,24 @@ class Source:
     backend: Any
     name: str
 
-    def fetch(self, query: Any) -> dict[str, Any]:
-        """Run a query; its columns as Arrow arrays by name."""
+    def fetch(self, query: Any) -> Any:
+        """Run a query; its result as an Arrow table."""
         import duckdb
 
         try:
-            result = self.backend.to_pyarrow(query)
+            return self.backend.to_pyarrow(query)
         except duckdb.Error as error:
             raise _unreadable(self.name, error) from error
-        return {name: result[name].combine_chunks() for name in result.column_names}
+
+    def fetch_arrays(self, query: Any) -> dict[str, AnyArray]:
+        """Run a query; its columns by name, nulls among numbers as NaN, texts as str."""
+        result = self.fetch(query)
+        return {name: result[name].to_numpy() for name in result.column_names}
 
     def fetch_row(self, query: Any) -> dict[str, Any]:
         """Run a query of one row; its values by name."""
-        return {name: column[0].as_py() for name, column in self.fetch(query).items()}
+        row: dict[str, Any] = self.fetch(query).to_pylist()[0]
+        return row
 
 
 @contextmanager
@@ -54,7 +62,7 @@ def open_source(transactions: Any, by: Conventions) -> Iterator[Source]:
         _require_columns(transactions.columns, by, "The table")
         yield Source(transactions, transactions.get_backend(), "the table")
         return
-    backend = ibis.duckdb.connect()
+    backend = _embedded()
     try:
         if isinstance(transactions, str | Path):
             yield _file(str(transactions), backend, by)
@@ -62,6 +70,17 @@ def open_source(transactions: Any, by: Conventions) -> Iterator[Source]:
             yield Source(ibis.memtable(_arrow(transactions, by)), backend, "the log")
     finally:
         backend.disconnect()
+
+
+def _embedded() -> Any:
+    """Open DuckDB in memory, kept to 256 MB a core: beyond that it spills, and is hardly slower."""
+    import ibis
+
+    backend = ibis.duckdb.connect()
+    (cores,) = backend.raw_sql("SELECT current_setting('threads')").fetchone()
+    backend.raw_sql(f"SET memory_limit = '{min(256 * cores, 4096)}MB'")
+    backend.raw_sql(f"SET temp_directory = '{Path(gettempdir()) / f'clvmodels-{uuid4().hex}'}'")
+    return backend
 
 
 def _require_columns(have: Sequence[str], by: Conventions, name: str) -> None:
@@ -74,6 +93,7 @@ def _require_columns(have: Sequence[str], by: Conventions, name: str) -> None:
 
 def _file(path: str, backend: Any, by: Conventions) -> Source:
     import duckdb
+    import ibis
 
     remote = "://" in path
     found = remote or (any(iglob(path)) if has_magic(path) else Path(path).is_file())
@@ -82,19 +102,22 @@ def _file(path: str, backend: Any, by: Conventions) -> Source:
         hint = " It is a folder: give a pattern such as 'folder/*.parquet'." if folder else ""
         raise DataError(f"Cannot read {path}: no such file.{hint}")
     kind = path.lower()
+    engine = backend.con
     try:
         if kind.endswith(_PARQUET):
-            table = backend.read_parquet(path)
-            _require_columns(table.columns, by, path)
+            relation = engine.read_parquet(path)
+            _require_columns(relation.columns, by, path)
         elif kind.endswith(_CSV):
-            _require_columns(backend.read_csv(path).columns, by, path)
+            _require_columns(engine.read_csv(path).columns, by, path)
             # as text: a guess at the order of day and month is a guess
-            table = backend.read_csv(path, types={by.date: "string"})
+            relation = engine.read_csv(path, dtype={by.date: "VARCHAR"})
         else:
             raise DataError(f"Cannot tell what {path} is. Its name should end in .parquet or .csv.")
+        relation.create_view("log")
+        schema = ibis.Schema.from_pyarrow(relation.limit(0).to_arrow_table().schema)
     except (duckdb.Error, OSError) as error:
         raise _unreadable(path, error) from error
-    return Source(table, backend, path)
+    return Source(ibis.table(schema, name="log"), backend, path)
 
 
 def _unreadable(name: str, error: Exception) -> DataError:
@@ -115,6 +138,8 @@ def _arrow(transactions: Any, by: Conventions) -> Any:
             "table, an Ibis table, or the path of a Parquet or CSV file."
         ) from None
     _require_columns(frame.collect_schema().names(), by, "The log")
+    if isinstance(frame, nw.DataFrame) and not len(frame):
+        raise DataError("The log is empty: it has no rows.")
     if nw.dependencies.is_pandas_dataframe(transactions):
         columns = {name: _from_pandas(transactions[name], name == by.date) for name in by.columns}
         return pa.table(columns)

@@ -263,8 +263,9 @@ def _rebuild(state: dict[str, Any]) -> RFMSummary:
 
 
 def _read_only(values: AnyArray) -> AnyArray:
-    # a view may change through the array it looks at
-    out = values.copy() if values.flags.writeable or values.base is not None else values
+    # a view may change through the array it looks at; Arrow's memory never changes
+    shared = values.flags.writeable or isinstance(values.base, np.ndarray)
+    out = values.copy() if shared else values
     out.setflags(write=False)
     return out
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from clvmodels._typing import AnyArray
 from clvmodels.data import expression
 from clvmodels.data.audit import account_for, count_rows
 from clvmodels.data.conventions import (
@@ -132,7 +131,7 @@ def summarize(log: Log, end: ObservationEnd | None) -> RFMSummary:
     else:
         ends = f"Observation ends with {end}."
     query = expression.summary(log.rows, log.by, end, log.source.backend.name)
-    columns = {name: to_numpy(column) for name, column in log.source.fetch(query).items()}
+    columns = log.source.fetch_arrays(query)
     customers = len(columns["customer_id"])
     if not customers:
         raise DataError("No purchase is left once refunds and dropped rows are taken out.")
@@ -149,9 +148,3 @@ def summarize(log: Log, end: ObservationEnd | None) -> RFMSummary:
         time_zone=log.time_zone,
         report=replace(report, conventions=(ends, *report.conventions)),
     )
-
-
-def to_numpy(column: Any) -> AnyArray:
-    """Turn an Arrow array into NumPy: nulls among numbers become NaN, texts stay str."""
-    values: AnyArray = column.to_numpy(zero_copy_only=False)
-    return values

@@ -59,15 +59,15 @@ class Bootstrap:
         if not np.allclose(counts, problem.weight):
             raise FitError("Bootstrap resamples customers, so weights must be whole numbers.")
         draws = []
+        share = counts / counts.sum()
         for _ in track(range(self.n), "Bootstrap", disable=not self.progress):
-            weight = rng.multinomial(counts.sum(), counts / counts.sum()).astype(np.float64)
+            weight = rng.multinomial(counts.sum(), share).astype(np.float64)
             optimum = minimise(problem.reweighted(weight).objective(), start)
             draws.append(optimum.log_params)
         logs = np.array(draws)
         return replace(
             fitted,
             method=f"Bootstrap(n={self.n}, seed={self.seed})",
-            covariance=np.cov(logs.T),
-            covariance_note="",
+            covariance=None if fitted.diagnostics.boundary else np.cov(logs.T),
             replicates={k: np.exp(logs[:, [i]]) for i, k in enumerate(problem.names)},
         )

@@ -1,9 +1,9 @@
 """What every method returns: parameter values, how sure they are, and how the fit went."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import numpy as np
 
@@ -107,6 +107,15 @@ class Estimate:
         object.__setattr__(self, "point", _frozen(self.point))
         if self.replicates is not None:
             object.__setattr__(self, "replicates", _frozen(self.replicates))
+        for name in ("covariance", "spread"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _read_only(value))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # built anew: mappings that cannot change cannot be pickled either
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        params = {name: dict(state[name]) for name in ("point", "replicates") if state[name]}
+        return _rebuild, ({**state, **params},)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -136,11 +145,17 @@ class Estimate:
         return {name: np.exp(draws[:, [k]]) for k, name in enumerate(self.point)}
 
 
+def _rebuild(state: dict[str, Any]) -> Estimate:
+    return Estimate(**state)
+
+
 def _frozen(values: Params) -> Mapping[str, FloatArray]:
-    out = {}
-    for name, value in values.items():
-        array = np.array(value, dtype=np.float64)
-        array = array.reshape(-1, 1) if array.ndim < 2 else array
-        array.setflags(write=False)
-        out[name] = array
-    return MappingProxyType(out)
+    arrays = {name: _read_only(value) for name, value in values.items()}
+    return MappingProxyType({k: v.reshape(-1, 1) if v.ndim < 2 else v for k, v in arrays.items()})
+
+
+def _read_only(value: FloatArray) -> FloatArray:
+    # C order: a product with it then rounds the same after a round trip through a file
+    array = np.array(value, dtype=np.float64, order="C")
+    array.setflags(write=False)
+    return array

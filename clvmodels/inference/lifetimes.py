@@ -2,7 +2,9 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from io import StringIO
 from typing import Any, final
 
 import numpy as np
@@ -10,9 +12,11 @@ import numpy as np
 from clvmodels._typing import FloatArray
 from clvmodels.exceptions import FitError, ParameterError
 from clvmodels.inference.estimate import Estimate
-from clvmodels.inference.mle import MLE, describe
+from clvmodels.inference.mle import best_of_starts, describe
 from clvmodels.inference.newton import evaluate
 from clvmodels.inference.problem import Problem
+
+_SHORT = 0.01  # log-likelihood; lifetimes' own tolerance leaves a tenth of it or less
 
 
 @final
@@ -45,19 +49,35 @@ class Lifetimes:
         """Hand the rows of `problem` to lifetimes."""
         theta = self._fit(problem)
         here = describe(problem, evaluate(problem.objective(), np.log(theta)), 0, agree=True)
+        best, _, _ = best_of_starts(problem)
         assert here.loglik is not None
-        notes = [*here.diagnostics.notes, "Standard errors are those of the exact curvature there."]
-        if self.penalizer > 0:
-            notes.append(_shift(problem, theta, here.loglik))
-        diagnostics = replace(here.diagnostics, converged=True, notes=tuple(notes))
+        lost = -best.nll - here.loglik
+        short = self.penalizer == 0 and lost > _SHORT
+        notes = list(here.diagnostics.notes)
+        if here.covariance is not None:
+            notes.append("Standard errors are those of the exact curvature there.")
+        if self.penalizer > 0 or short:
+            moved = ", ".join(
+                f"{name} {mle:.4g} -> {value:.4g}"
+                for name, mle, value in zip(
+                    problem.names, np.exp(best.log_params), theta, strict=True
+                )
+            )
+            who = "Stopping early" if short else "The penalizer"
+            notes.append(
+                f"{who} moves the estimates from the maximum ({moved}) and loses {lost:.2f} "
+                "log-likelihood."
+            )
+        diagnostics = replace(here.diagnostics, converged=not short, notes=tuple(notes))
         method = f"Lifetimes(penalizer={self.penalizer:g})"
         return replace(here, method=method, diagnostics=diagnostics)
 
     def _fit(self, problem: Problem) -> FloatArray:
         columns, make = _fitter(problem.model)
-        with warnings.catch_warnings():
-            # lifetimes sets a deprecated pandas option at import, and its optimiser takes logs of
-            # negative numbers on the way (github.com/CamDavidsonPilon/lifetimes, archived)
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+            # lifetimes sets a deprecated pandas option at import, its optimiser takes logs of
+            # negative numbers on the way (github.com/CamDavidsonPilon/lifetimes, archived), and
+            # where it gives up it prints its state
             warnings.simplefilter("ignore")
             fitter = make(self.penalizer)
             try:
@@ -68,7 +88,11 @@ class Lifetimes:
                     f"lifetimes could not fit this model: {type(error).__name__} {text} "
                     "Fit with MLE() instead."
                 ) from error
-        return np.array([float(fitter.params_[name]) for name in problem.names])
+        theta = np.array([float(fitter.params_[name]) for name in problem.names])
+        if not (np.isfinite(theta) & (theta > 0)).all():
+            found = ", ".join(f"{n} = {v:.3g}" for n, v in zip(problem.names, theta, strict=True))
+            raise FitError(f"lifetimes ended at no valid parameters: {found}. Fit with MLE().")
+        return theta
 
 
 def _fitter(model: str) -> tuple[tuple[str, ...], Callable[[float], Any]]:
@@ -91,16 +115,3 @@ def _fitter(model: str) -> tuple[tuple[str, ...], Callable[[float], Any]]:
             f"lifetimes has no {model} model; it has {', '.join(fitters)}. Fit with MLE() instead."
         )
     return fitters[model]
-
-
-def _shift(problem: Problem, theta: FloatArray, loglik: float) -> str:
-    best = MLE().estimate(problem)
-    assert best.loglik is not None
-    moved = ", ".join(
-        f"{name} {mle:.4g} -> {value:.4g}"
-        for (name, mle), value in zip(best.means.items(), theta, strict=True)
-    )
-    return (
-        f"The penalizer moves the estimates from the maximum ({moved}) and loses "
-        f"{best.loglik - loglik:.2f} log-likelihood."
-    )

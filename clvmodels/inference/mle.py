@@ -64,7 +64,8 @@ def best_of_starts(problem: Problem) -> tuple[Optimum, int, bool]:
         optimum = minimise(problem.objective(), np.exp(screened.log_params))
         return optimum, optimum.evaluations, agree
     objective = problem.objective()
-    optima = [minimise(objective, start) for start in problem.starts]
+    starts = problem.starts(problem.data, problem.weight)
+    optima = [minimise(objective, start) for start in starts]
     best = min(optima, key=lambda optimum: optimum.nll)
     agree = all(optimum.nll - best.nll < _SAME_MAXIMUM for optimum in optima)
     return best, sum(optimum.evaluations for optimum in optima), agree
@@ -75,17 +76,23 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
     theta = dict(zip(problem.names, np.exp(optimum.log_params), strict=True))
     curvature, directions = np.linalg.eigh(optimum.hessian)
     firm = curvature > _FLAT
+    at_top = bool((curvature > -_FLAT).all())
     loose = directions[:, ~firm]
     boundary = tuple(
-        name for name, row in zip(problem.names, loose, strict=True) if (np.abs(row) > 0.3).any()
+        name
+        for name, row in zip(problem.names, loose, strict=True)
+        if at_top and (np.abs(row) > 0.3).any()
     )
-    converged = bool(optimum.gain_left < _SETTLED and (curvature > -_FLAT).all())
+    converged = at_top and optimum.gain_left < _SETTLED
     notes = []
     if not agree:
         notes.append("The starts led to different maxima; the best one was kept.")
     covariance, why = None, ""
     spread = directions[:, firm] / np.sqrt(curvature[firm])
-    if boundary:
+    if not at_top:
+        why = "The likelihood curves upwards here, so this is no maximum: no standard errors."
+        notes.append(why)
+    elif boundary:
         why = f"The data do not pin down {', '.join(boundary)}: no standard errors."
         notes.append(why + " Intervals cover the uncertainty of what is pinned down.")
     else:

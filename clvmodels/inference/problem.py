@@ -1,7 +1,10 @@
 """What a model hands to a method: data, weights, and how likely parameters are given them."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, TypeAlias, final
 
 import numpy as np
@@ -11,6 +14,8 @@ from clvmodels._typing import FloatArray, IntArray
 Dimension: TypeAlias = Literal["pure", "time", "money"]
 Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 """Parameters to the negative log-likelihood, its gradient and its Hessian."""
+
+_ROWS_PER_THREAD = 50_000  # a few milliseconds of work
 
 
 @final
@@ -40,8 +45,8 @@ class Problem:
         How many customers each row stands for.
     compile : callable
         Data and weight to an `Objective`.
-    starts : sequence of ndarray
-        Parameter vectors to start from, best guess first.
+    starts : callable
+        Data and weight to parameter vectors to start from, best guess first.
     """
 
     model: str
@@ -49,7 +54,7 @@ class Problem:
     data: Mapping[str, FloatArray]
     weight: FloatArray
     compile: Callable[[Mapping[str, FloatArray], FloatArray], Objective]
-    starts: Sequence[FloatArray]
+    starts: Callable[[Mapping[str, FloatArray], FloatArray], Sequence[FloatArray]]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,10 +67,25 @@ class Problem:
         return float(self.weight.sum())
 
     def objective(self) -> Objective:
-        """Negative log-likelihood as a function of the parameters."""
-        return self.compile(self.data, self.weight)
+        """Negative log-likelihood as a function of the parameters, on all cores for many rows."""
+        rows = len(self.weight)
+        parts = min(os.cpu_count() or 1, rows // _ROWS_PER_THREAD)
+        if parts < 2:
+            return self.compile(self.data, self.weight)
+        cuts = np.linspace(0, rows, parts + 1).astype(np.int64)
+        shares = [self.at(slice(i, j)) for i, j in pairwise(cuts)]
+        terms = [share.compile(share.data, share.weight) for share in shares]
+        pool = ThreadPoolExecutor(parts)
 
-    def at(self, rows: IntArray) -> "Problem":
+        def objective(theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+            values, gradients, hessians = zip(
+                *pool.map(lambda term: term(theta), terms), strict=True
+            )
+            return sum(values), sum(gradients), sum(hessians)
+
+        return objective
+
+    def at(self, rows: IntArray | slice) -> "Problem":
         """The same problem on some of the rows."""
         data = {name: values[rows] for name, values in self.data.items()}
         return replace(self, data=data, weight=self.weight[rows])

@@ -1,21 +1,23 @@
 """Discounted expected transactions from the expected number of purchases, whatever the model.
 
 With A(t) the expected purchases in (T, T + t] of a customer alive at T, integration by parts gives
+over (0, H)
 
-    integral_0^H e^(-delta t) A'(t) dt = e^(-delta H) A(H) + delta integral_0^H e^(-delta t) A(t) dt,
+    integral e^(-delta t) A'(t) dt = e^(-delta H) A(H) + delta integral e^(-delta t) A(t) dt,
 
 which needs no derivative, is exactly A(H) at delta = 0, and leaves to quadrature only the part
 that discounting takes away.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
 from clvmodels._typing import FloatArray
 
-_NODES, _WEIGHTS = (np.polynomial.legendre.leggauss(32)[k] for k in (0, 1))
-_FAR = 40.0  # e^-40 is below the rounding error of the integral
+_FAR = 30.0  # what comes after e^-30 is below the error of the quadrature
+_gauss_legendre = lru_cache(np.polynomial.legendre.leggauss)
 
 
 def discounted(
@@ -32,20 +34,22 @@ def discounted(
     horizon : float
         Length of the window, or ``inf``.
     scale : ndarray of shape (...)
-        Time on which A bends, such as the mean time between purchases. Gauss-Legendre nodes are
-        laid on log(1 + t / scale), where A is smooth from the first purchase to the last.
+        Time on which A bends: (alpha + T) / max(1, r + x) for gamma rates. Gauss-Legendre nodes
+        are laid on log(1 + t / scale), where A is smooth from the first purchase to the last.
     """
+    scale = np.asarray(scale, dtype=np.float64)[..., None]
+    if delta == 0:
+        return expected(np.full_like(scale, horizon))[..., 0]
     end = min(horizon, _FAR / delta) if delta > 0 else horizon
-    scale = np.asarray(scale)[..., None]
     width = np.log1p(end / scale)
-    u = 0.5 * width * (_NODES + 1)
-    t = scale * np.expm1(u)
-    jacobian = 0.5 * width * _WEIGHTS * (scale + t)
-    loss = (np.exp(-delta * t) * jacobian * expected(t)).sum(axis=-1) if delta else 0.0
-    if np.isinf(horizon):
-        return delta * loss
-    at_end = expected(np.full_like(scale, horizon))[..., 0]
-    return np.exp(-delta * horizon) * at_end + delta * loss
+    # 1e-9 or better: found by trial for rates from an hour's to a year's and up to 10^3 purchases
+    nodes, weights = _gauss_legendre(int(12 + np.max(width, initial=0.0) + abs(delta) * end / 3))
+    t = scale * np.expm1(0.5 * width * (nodes + 1))
+    jacobian = 0.5 * width * weights * (scale + t)
+    value: FloatArray = delta * (np.exp(-delta * t) * jacobian * expected(t)).sum(axis=-1)
+    if np.isfinite(horizon):
+        value += np.exp(-delta * horizon) * expected(np.full_like(scale, horizon))[..., 0]
+    return value
 
 
 def monthly(
@@ -56,6 +60,6 @@ def monthly(
     The convention of lifetimes' ``customer_lifetime_value``; `month` is the length of a month in
     the model's unit.
     """
-    ends = month * np.arange(months + 1)
-    total = expected(ends)
-    return (np.diff(total, axis=-1) / (1 + rate) ** np.arange(1, months + 1)).sum(axis=-1)
+    booked = np.diff(expected(month * np.arange(months + 1.0)), axis=-1)
+    value: FloatArray = (booked / (1 + rate) ** np.arange(1, months + 1)).sum(axis=-1)
+    return value

@@ -35,10 +35,9 @@ __all__ = [
     "tails",
 ]
 
-_CANCELLATION = 1e5  # digits given up by the closed form before quadrature takes over
+_CANCELLATION = 2e4  # digits given up by the closed form before quadrature takes over
 _POLE = 1e-4  # distance to a removable singularity at which it does so too
 _LARGE = 30.0  # first parameter of the 2F1 beyond which its continuation loses digits
-_WIDEST = 0.32  # step of the quadrature on logit p
 
 
 def log_odds_gone(
@@ -74,7 +73,7 @@ def loglik(
     b: FloatArray,
     d: int,
 ) -> FloatArray:
-    """Log-likelihood per customer: Fader, Hardie and Lee (2005), eq. 6, as alive x (1 + odds gone)."""
+    """Log-likelihood per customer: Fader, Hardie and Lee (2005), eq. 6, as alive x (1 + odds)."""
     alive = log_rising(r, x) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
     alive = alive + log_rising(b, x + d) - log_rising(a + b, x + d)
     return alive + np.logaddexp(0.0, log_odds_gone(x, t_x, T, r=r, alpha=alpha, a=a, b=b, d=d))
@@ -232,7 +231,7 @@ def purchases_if_alive(
         trusted = np.abs(factor) < _CANCELLATION * value
         trusted &= value <= shape * t / scale * (1 + 1e-9)  # nobody buys more than if p were 0
     trusted &= (np.abs(a - 1) > _POLE) & (np.abs(c) > _POLE)
-    # beyond z = 0.9 SciPy turns to a series in 1 - z, with a pole at each whole c - a - b of the 2F1
+    # beyond z = 0.9 SciPy goes over to series in 1 - z, with poles where a - r is whole
     far = z > 0.9
     trusted &= ~far | ((np.abs(a - r - np.rint(a - r)) > _POLE) & (c - shape < _LARGE))
     value = np.where(t > 0, value, 0.0)
@@ -253,8 +252,9 @@ def _by_quadrature(
     ratio = t / scale
     at_0, at_1 = shape * ratio, -np.expm1(-shape * np.log1p(ratio))
     m = np.maximum(1.0, (shape + 1) * ratio / 2)
-    taken_out = at_0 * np.exp(log_rising(b, m) - log_rising(a + b, m)) + at_1 * a / (a + b)
-    return taken_out + _trapezoid(shape, ratio, a, b, log_beta_peak(a, b), at_0, at_1, m)
+    taken_out = at_0 * np.exp(log_rising(b, a) - log_rising(b + m, a)) + at_1 * a / (a + b)
+    rest: FloatArray = _trapezoid(shape, ratio, a, b, log_beta_peak(a, b), at_0, at_1, m)
+    return taken_out + rest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -272,28 +272,27 @@ def _trapezoid(
     out = np.empty(len(shape))
     for i in range(len(shape)):
         total_ab = a[i] + b[i]
-        p_peak = a[i] / total_ab  # of p^a (1-p)^b, from where u = logit p is measured
-        log_q_peak = np.log(b[i] / total_ab)
+        peak, log_q_peak = a[i] / total_ab, np.log(b[i] / total_ab)  # of p^a (1-p)^b
         start = np.log((a[i] + 1) / (b[i] + 1)) - np.log(a[i] / b[i])
         spread = np.sqrt(1 / (a[i] + 1) + 1 / (b[i] + 1))
-        step = min(_WIDEST, 1.25 * _WIDEST * spread)
+        step = min(0.4, 0.5 * spread)
         total = 0.0
         for direction in (-1.0, 1.0):
             k = 0 if direction > 0 else 1
             while True:
                 offset = direction * k * step
-                u = start + offset
-                growth = p_peak * np.expm1(u)  # what p^a (1-p)^b is lost from its peak: no cancellation
-                fall = np.log1p(growth)
+                u = start + offset  # logit p, measured from the peak
+                odds = a[i] / b[i] * np.exp(u)
+                p, log_q = odds / (1 + odds), -np.log1p(odds)
+                # near the peak of a narrow density the difference of logs would lose its digits
+                fall = np.log1p(peak * np.expm1(u)) if abs(u) < 1 else log_q_peak - log_q
                 weight = np.exp(log_peak[i] + a[i] * u - total_ab * fall)
-                p = p_peak * np.exp(u) / (1 + growth)
-                log_q = log_q_peak - fall
                 g = -np.expm1(-shape[i] * np.log1p(p * ratio[i])) / p
                 term = weight * (g - at_0[i] * np.exp(m[i] * log_q) - at_1[i] * p)
                 total += term
                 k += 1
-                bound = weight * p * np.exp(log_q) * (at_0[i] + at_1[i])
-                if abs(offset) > 3 * spread and bound <= 1e-17 * abs(total):
+                bound = weight * p / (1 + odds) * (at_0[i] + at_1[i])
+                if abs(offset) > 3 * spread and bound <= 1e-15 * abs(total):
                     break
         out[i] = total * step
     return out
@@ -311,7 +310,7 @@ def pmf_if_alive(
     b: FloatArray,
     d: int,
 ) -> FloatArray:
-    """P(Y(t) = n | alive at T): eq. 8 of Fader, Hardie and Lee (2005) at the posterior parameters."""
+    """P(Y(t) = n | alive at T), eq. 8 of Fader, Hardie and Lee (2005) with updated parameters."""
     n, shape, odds, a, b = np.broadcast_arrays(n, r + x, t / (alpha + T), a, b + x + d)
     log_stay = log_rising(b, n) - log_rising(a + b, n)
     still_there = np.exp(log_stay + nb_logpmf(n, shape, odds))
@@ -338,11 +337,12 @@ def simulate(
     A customer makes the smaller of a Poisson number of purchases and the geometric number after
     which dropout comes. The time is 0 where there is no purchase.
     """
-    rate = rng.gamma(r + x) / (alpha + T)
-    p = rng.beta(a, b + x + d)
-    count = rng.poisson(rate * t).astype(np.float64)
+    size = np.broadcast_shapes(*map(np.shape, (x, T, t, r, alpha, a, b)))
+    rate = rng.gamma(r + x, size=size) / (alpha + T)
+    p = rng.beta(a, b + x + d, size=size)
+    count = rng.poisson(rate * t, size=size).astype(np.float64)
     # inverse-cdf geometric: 1 - p may round to 1, where NumPy's own sampler never returns
-    with np.errstate(divide="ignore"):
-        stop = 1 + np.floor(-rng.exponential(size=count.shape) / np.log1p(-p))
+    with np.errstate(divide="ignore", over="ignore"):
+        stop = 1 + np.floor(-rng.exponential(size=size) / np.log1p(-p))
     made = np.minimum(count, stop)
     return made, last_of_uniforms(made, count, t, rng)

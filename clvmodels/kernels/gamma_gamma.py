@@ -1,13 +1,15 @@
 """Gamma-Gamma spend (Colombo and Jiang 1999; Fader, Hardie and Lee 2005b).
 
 Single purchases of a customer are Gamma(p, nu), and nu ~ Gamma(q, v) over customers (v is the
-papers' gamma, a scale in money). `x` counts the purchases behind the mean value `m`.
+papers' gamma, a scale in money). `x` counts the purchases behind the mean value `m`. With
+s = x m their total, s / (v + s) is Beta(p x, q): that is all the density there is.
 """
 
 import numpy as np
 from scipy import special as sp
 
 from clvmodels._typing import FloatArray
+from clvmodels.kernels.special import log_beta_drop, log_beta_peak
 
 __all__ = ["expected_spend", "loglik", "nll_grad_hess", "population_mean", "simulate"]
 
@@ -16,13 +18,7 @@ def loglik(
     x: FloatArray, m: FloatArray, *, p: FloatArray, q: FloatArray, v: FloatArray
 ) -> FloatArray:
     """Log density of a mean of x purchases (the average form), per customer with x > 0."""
-    total = x * m
-    return (
-        -sp.betaln(p * x, q)
-        + p * x * np.log(total / (v + total))
-        - q * np.log1p(total / v)
-        - np.log(m)
-    )
+    return log_beta_peak(p * x, q) + log_beta_drop(p * x, q, x * m / v) - np.log(m)
 
 
 def nll_grad_hess(
@@ -34,15 +30,12 @@ def nll_grad_hess(
     count = np.bincount(x.astype(np.int64), weights=weight)
     k = np.flatnonzero(count).astype(np.float64)
     n = count[count > 0]
-    total = x * m
-    sum_v = v + total
-    log_share, log_growth = np.log(total / sum_v), np.log1p(total / v)
+    shape, sum_v = p * x + q, v + x * m
+    log_share, log_growth = -np.log1p(v / (x * m)), np.log1p(x * m / v)
     wx = weight * x
-    f = n @ -sp.betaln(p * k, q) + p * (wx @ log_share) - q * (weight @ log_growth)
-    f -= weight @ np.log(m)
+    f = n @ log_beta_peak(p * k, q) + weight @ (log_beta_drop(p * x, q, x * m / v) - np.log(m))
     both, own = sp.digamma(p * k + q), sp.digamma(p * k)
     both_1, own_1 = sp.polygamma(1, p * k + q), sp.polygamma(1, p * k)
-    shape = p * x + q
     grad = np.array(
         [
             (n * k) @ (both - own) + wx @ log_share,
@@ -66,7 +59,9 @@ def nll_grad_hess(
 def population_mean(*, p: FloatArray, q: FloatArray, v: FloatArray) -> FloatArray:
     """Mean spend p v / (q - 1) over the population; inf where q <= 1, for it does not exist."""
     p, q, v = np.broadcast_arrays(p, q, v)
-    return np.divide(p * v, q - 1, out=np.full(q.shape, np.inf), where=q > 1)
+    mean = np.full(q.shape, np.inf)
+    np.divide(p * v, q - 1, out=mean, where=q > 1)
+    return mean
 
 
 def expected_spend(
@@ -78,14 +73,17 @@ def expected_spend(
     """
     x, m, p, q, v = np.broadcast_arrays(x, np.where(x > 0, m, 0.0), p, q, v)
     shape = p * x + q
-    return np.divide(p * (v + x * m), shape - 1, out=np.full(q.shape, np.inf), where=shape > 1)
+    mean = np.full(q.shape, np.inf)
+    np.divide(p * (v + x * m), shape - 1, out=mean, where=shape > 1)
+    return mean
 
 
 def simulate(
     x: FloatArray, rng: np.random.Generator, *, p: FloatArray, q: FloatArray, v: FloatArray
 ) -> FloatArray:
     """Mean values of x purchases of new customers; NaN where x = 0."""
-    nu = rng.gamma(q, size=np.broadcast_shapes(np.shape(x), np.shape(q))) / v
+    size = np.broadcast_shapes(*map(np.shape, (x, p, q, v)))
+    nu = rng.gamma(q, size=size) / v
     some = np.where(x > 0, x, 1.0)
-    mean = rng.gamma(p * some) / (nu * some)
+    mean = rng.gamma(p * some, size=size) / (nu * some)
     return np.where(x > 0, mean, np.nan)

@@ -32,11 +32,13 @@ def nll_grad_hess(
     """
     r, alpha = theta
     f, f_r, f_rr = sum_log_rising(r, tail)
-    log_ratio, age = np.log1p(T / alpha), alpha + T
+    tau, age = T / alpha, alpha + T
+    log_ratio = np.log1p(tau)
     f -= weight @ (r * log_ratio + x * np.log(age))
-    grad = np.array([f_r - weight @ log_ratio, weight @ (r / alpha - (r + x) / age)])
-    cross = weight @ (1 / alpha - 1 / age)
-    hess = np.array([[f_rr, cross], [cross, weight @ ((r + x) / age**2 - r / alpha**2)]])
+    grad = np.array([f_r - weight @ log_ratio, weight @ ((r * tau - x) / age)])
+    cross = weight @ (tau / age)
+    curve = weight @ ((x - r * tau * (1 + age / alpha)) / age**2)
+    hess = np.array([[f_rr, cross], [cross, curve]])
     return -float(f), -grad, -hess
 
 
@@ -74,15 +76,16 @@ def simulate(
 
     New customers are those with x = T = 0; the time is 0 where there is no purchase.
     """
-    rate = rng.gamma(r + x) / (alpha + T)
-    count = rng.poisson(rate * t).astype(np.float64)
+    size = np.broadcast_shapes(*map(np.shape, (x, T, t, r, alpha)))
+    rate = rng.gamma(r + x, size=size) / (alpha + T)
+    count = rng.poisson(rate * t, size=size).astype(np.float64)
     return count, last_of_uniforms(count, count, t, rng)
 
 
 def last_of_uniforms(
     kept: FloatArray, count: FloatArray, t: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
-    """Time of the `kept`-th of `count` purchases spread uniformly over (0, t]; 0 if none is kept."""
+    """Time of the `kept`-th of `count` purchases, uniform over (0, t]; 0 if none is kept."""
     some = kept > 0
     share = rng.beta(np.where(some, kept, 1.0), np.where(some, count - kept + 1, 1.0))
     return np.where(some, share * t, 0.0)

@@ -19,7 +19,8 @@ def stirling_error(z: FloatArray) -> FloatArray:
 
 def _stirling_series(z: FloatArray) -> FloatArray:
     w = 1 / z**2
-    return (1 / 12 - w * (1 / 360 - w * (1 / 1260 - w * (1 / 1680 - w / 1188)))) / z
+    out: FloatArray = (1 / 12 - w * (1 / 360 - w * (1 / 1260 - w * (1 / 1680 - w / 1188)))) / z
+    return out
 
 
 def log_rising(z: FloatArray, n: FloatArray) -> FloatArray:
@@ -36,7 +37,7 @@ def log_rising(z: FloatArray, n: FloatArray) -> FloatArray:
 
 def log_beta_peak(a: FloatArray, b: FloatArray) -> FloatArray:
     """Log of u^a (1-u)^b / B(a, b) at its maximum, u = a / (a + b)."""
-    spread = 0.5 * np.log(a / (1 + a / b)) - _HALF_LOG_TAU
+    spread: FloatArray = 0.5 * np.log(a / (1 + a / b)) - _HALF_LOG_TAU
     return spread + stirling_error(a + b) - stirling_error(a) - stirling_error(b)
 
 
@@ -64,7 +65,7 @@ def nb_logpmf(n: FloatArray, r: FloatArray, odds: FloatArray) -> FloatArray:
 
 def nb_sf(n: FloatArray, r: FloatArray, odds: FloatArray) -> FloatArray:
     """P(N >= n) for n >= 1, by the incomplete beta function: nothing is subtracted from one."""
-    return sp.betainc(n, r, odds / (1 + odds))
+    return np.asarray(sp.betainc(n, r, odds / (1 + odds)), dtype=np.float64)
 
 
 def tail_counts(n: FloatArray, weight: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from typing import TypeAlias, final
 
 import numpy as np
 
-from clvmodels._typing import AnyArray, FloatArray, IntArray, Params
+from clvmodels._typing import FloatArray, IntArray, Params
 from clvmodels.data.histories import Histories
 
 _ELEMENTS = 2_000_000  # numbers in one temporary array: 16 MB
@@ -39,7 +39,7 @@ class Block:
     t_x: FloatArray
     T: FloatArray
     ages_x: FloatArray
-    ages_T: FloatArray
+    ages_T: FloatArray  # noqa: N815
     pair: IntArray
 
 
@@ -49,25 +49,24 @@ Evaluate: TypeAlias = Callable[[Params, Block], FloatArray]
 def blocks(histories: Histories, draws: int, per_pair: int = 1) -> Iterator[Block]:
     """Histories in blocks for which `draws` values fit into memory.
 
-    Histories of one (x, T) pair stay together, so that no pair is worked on twice; `per_pair` is
-    how many numbers an evaluation holds per pair.
+    Histories of one (x, T) pair come one after another, so that few pairs are worked on twice;
+    `per_pair` is how many numbers an evaluation holds per pair.
     """
     ages = histories.ages
     order = np.argsort(ages.inverse, kind="stable")
-    ends = np.cumsum(np.bincount(ages.inverse, minlength=len(ages)))
-    cost = np.maximum(ends, per_pair * np.arange(1, len(ages) + 1)) * draws
-    number = np.minimum(cost // _ELEMENTS, len(ages) - 1)
-    first = np.flatnonzero(np.diff(number, prepend=-1))
-    for start, stop in zip(first, np.append(first[1:], len(ages)), strict=True):
-        rows = order[ends[start - 1] if start else 0 : ends[stop - 1]]
+    pair = ages.inverse[order]
+    cost = np.cumsum(1 + per_pair * (np.diff(pair, prepend=-1) > 0)) * draws
+    first = np.flatnonzero(np.diff(cost // _ELEMENTS, prepend=-1))
+    for start, stop in zip(first, np.append(first[1:], len(order)), strict=True):
+        rows, pairs = order[start:stop], slice(pair[start], pair[stop - 1] + 1)
         yield Block(
             rows=rows,
             x=histories.x[rows],
             t_x=histories.t_x[rows],
             T=histories.T[rows],
-            ages_x=ages.x[start:stop],
-            ages_T=ages.T[start:stop],
-            pair=ages.inverse[rows] - start,
+            ages_x=ages.x[pairs],
+            ages_T=ages.T[pairs],
+            pair=pair[start:stop] - pair[start],
         )
 
 
@@ -106,6 +105,8 @@ def columnwise_quantiles(values: FloatArray, probabilities: tuple[float, ...]) -
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, ranked.shape[1] - 1)
     low, high = ranked[:, below], ranked[:, above]
-    share = position - below
-    between: AnyArray = np.where(low == high, low, (1 - share) * low + share * high)
+    share = np.broadcast_to(position - below, low.shape)
+    between = low.copy()
+    mixed = (low < high) & (share > 0)  # elsewhere 0 x inf would be NaN
+    between[mixed] = (1 - share[mixed]) * low[mixed] + share[mixed] * high[mixed]
     return between.T

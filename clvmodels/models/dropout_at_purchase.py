@@ -16,6 +16,7 @@ from clvmodels.models.nbd import RATE, NBDModel, rate_limits
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.units import TimeUnit
 
+_FAR_FROM_ZERO = 0.25  # standard error of log a: a is then four standard errors above 0
 _NO_EVIDENCE = 1.35  # half the 95 % point, 2.71, of the likelihood-ratio test at a boundary
 
 
@@ -79,8 +80,13 @@ def _dropout_limits(estimate: Estimate) -> list[str]:
 
 
 def _evidence(problem: Problem, estimate: Estimate) -> list[str]:
-    """Compare with the NBD, to which the model collapses where nobody drops out."""
+    """Compare with the NBD, to which the model collapses where nobody drops out.
+
+    Where the standard error of log a is small, a is far from 0 and the comparison is foregone.
+    """
     assert estimate.loglik is not None
+    if estimate.covariance is not None and estimate.covariance[2, 2] < _FAR_FROM_ZERO**2:
+        return []
     start = np.array([estimate.means["r"], estimate.means["alpha"]])
     nbd = minimise(NBDModel().objective(problem.data, problem.weight), start)
     gain = estimate.loglik + nbd.nll

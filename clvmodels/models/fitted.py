@@ -123,7 +123,9 @@ class FittedModel:
 def check_level(level: float) -> float:
     """A probability strictly between 0 and 1, or an error that says so."""
     if not 0 < level < 1:
-        raise ParameterError(f"level is the probability of an interval, between 0 and 1: {level!r}.")
+        raise ParameterError(
+            f"level is the probability of an interval, between 0 and 1: {level!r}."
+        )
     return level
 
 

@@ -171,9 +171,7 @@ class FittedPurchases(FittedModel):
         window = self._window(horizon, None)
         return self._newcomer(self._discounted(DiscountRate.parse(discount), *window))
 
-    def predict(
-        self, data: RFMSummary, horizon: HorizonLike, level: float = 0.9
-    ) -> "pd.DataFrame":
+    def predict(self, data: RFMSummary, horizon: HorizonLike, level: float = 0.9) -> "pd.DataFrame":
         """One tidy row per customer.
 
         Parameters

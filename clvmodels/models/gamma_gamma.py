@@ -52,26 +52,14 @@ class GammaGammaModel(SpendModel):
         )
 
     def problem(self, x: FloatArray, m: FloatArray, weight: FloatArray) -> Problem:
-        """See `SpendModel.problem`.
-
-        Starts from the method of moments on the logs, whose variance is psi'(p x) + psi'(q).
-        """
-        log_m = np.log(m)
-        spread = float(np.average((log_m - np.average(log_m, weights=weight)) ** 2, weights=weight))
-        level = float(np.exp(np.average(log_m, weights=weight)))
-        busy = float(np.average(x, weights=weight))
-        starts = []
-        for share in (0.5, 0.2, 0.8):  # of the variance of logs that lies between customers
-            q = 0.5 + 1 / max(share * spread, 1e-6)
-            p = 0.5 + 1 / max((1 - share) * spread * busy, 1e-6)
-            starts.append(np.array([p, q, level * q / p]))
+        """See `SpendModel.problem`."""
         return Problem(
             model=self.key,
             parameters=self.parameters,
             data={"x": x, "m": m},
             weight=weight,
             compile=_objective,
-            starts=starts,
+            starts=_starts,
         )
 
     def notes(self, estimate: Estimate) -> list[str]:
@@ -95,8 +83,8 @@ class GammaGammaModel(SpendModel):
         """Median of a single purchase over the population: v times that of a beta prime."""
         from scipy.special import betaincinv
 
-        share = betaincinv(p, q, 0.5)
-        return float(v * share / (1 - share))
+        with np.errstate(divide="ignore"):  # for q below 1e-3 it exceeds the largest float
+            return float(v * betaincinv(p, q, 0.5) / betaincinv(q, p, 0.5))
 
     def expected_spend(self, x: FloatArray, m: FloatArray, params: Params) -> FloatArray:
         """See `SpendModel.expected_spend`."""
@@ -115,3 +103,17 @@ def _objective(data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
     from clvmodels.kernels import gamma_gamma
 
     return partial(gamma_gamma.nll_grad_hess, x=data["x"], m=data["m"], weight=weight)
+
+
+def _starts(data: Mapping[str, FloatArray], weight: FloatArray) -> list[FloatArray]:
+    """Start from the moments of the logs, whose variance is psi'(p x) + psi'(q)."""
+    log_m = np.log(data["m"])
+    level = float(np.average(log_m, weights=weight))
+    variance = float(np.average((log_m - level) ** 2, weights=weight))
+    busy = float(np.average(data["x"], weights=weight))
+    starts = []
+    for between in (0.5, 0.2, 0.8):  # share of the variance that lies between customers
+        q = 0.5 + 1 / max(between * variance, 1e-6)
+        p = 0.5 + 1 / max((1 - between) * variance * busy, 1e-6)
+        starts.append(np.array([p, q, np.exp(level) * q / p]))
+    return starts

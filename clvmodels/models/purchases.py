@@ -101,20 +101,23 @@ class PurchaseModel(ABC):
 
     def _problem(self, data: RFMSummary) -> Problem:
         h = data.compress()
-        weight = h.weight
-        exposure = float(weight @ h.T)
-        mean_rate = float(weight @ h.x) / exposure
-        # method of moments for Poisson counts with gamma rates, kept within what a start may be
-        excess = float(weight @ (h.x - mean_rate * h.T) ** 2 - weight @ h.x)
-        shape = float(np.clip(mean_rate**2 * (weight @ h.T**2) / max(excess, 1e-300), 0.05, 20.0))
         return Problem(
             model=self.key,
             parameters=self.parameters,
             data={"x": h.x, "t_x": h.t_x, "T": h.T},
-            weight=weight,
+            weight=h.weight,
             compile=self.objective,
-            starts=self.starts(mean_rate, shape),
+            starts=self._starts,
         )
+
+    def _starts(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Sequence[FloatArray]:
+        """Start from the method of moments for Poisson counts with gamma rates."""
+        x, T = data["x"], data["T"]
+        mean_rate = max(float(weight @ x), 1.0) / float(weight @ T)
+        excess = float(weight @ (x - mean_rate * T) ** 2 - weight @ x)
+        poisson = mean_rate**2 * float(weight @ T**2)
+        shape = float(np.clip(poisson / max(excess, 1e-3 * poisson), 0.05, 20.0))
+        return self.starts(mean_rate, shape)
 
 
 def check_positive(name: str, value: float) -> float:

@@ -1,7 +1,5 @@
 """Every model by its key: the one list that the common tests and stored fits go by."""
 
-from typing import TypeAlias
-
 from clvmodels.models.beta_geo import BetaGeoModel
 from clvmodels.models.gamma_gamma import GammaGammaModel
 from clvmodels.models.modified_beta_geo import ModifiedBetaGeoModel

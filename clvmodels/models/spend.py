@@ -153,9 +153,7 @@ class FittedSpend(FittedModel):
         if undefined.any():
             ids = data.customer_id[undefined].tolist()
             raise UndefinedMeanError(
-                rule_broken(
-                    "expected spend must exist", len(ids), len(data), ids, self._no_mean()
-                )
+                rule_broken("expected spend must exist", len(ids), len(data), ids, self._no_mean())
             )
         return value
 

@@ -75,14 +75,15 @@ def read_json(path: str | Path) -> dict[str, Any]:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read a fitted model from {path}: {error}.") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    version = document.get("version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or document.get("format") != FORMAT:
         raise DataError(f"{path} is not a model saved by clvmodels.")
-    if document["version"] > VERSION:
+    if version > VERSION:
         raise DataError(
-            f"{path} has schema version {document['version']}, this clvmodels reads up to "
-            f"{VERSION}. Upgrade clvmodels."
+            f"{path} has schema version {version}, this clvmodels reads up to {VERSION}. "
+            "Upgrade clvmodels."
         )
-    return document
+    return dict(document)
 
 
 def _dump_estimate(estimate: Estimate) -> dict[str, Any]:

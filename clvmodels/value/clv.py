@@ -70,6 +70,14 @@ class CLVModel:
     timing: Timing = "continuous"
 
     def __post_init__(self) -> None:
+        for name, value, kinds in (
+            ("purchases", self.purchases, (PurchaseModel, FittedPurchases)),
+            ("spend", self.spend, (SpendModel, FittedSpend)),
+        ):
+            if not isinstance(value, kinds):
+                raise ParameterError(
+                    f"{name} takes a {kinds[0].__name__}, fitted or not, got {value!r}."
+                )
         object.__setattr__(self, "discount", DiscountRate.parse(self.discount))
         if not isinstance(self.margin, str):
             if not np.isfinite(self.margin):
@@ -90,9 +98,7 @@ class CLVModel:
         return FittedCLV(
             model=self,
             purchases=(
-                purchases
-                if isinstance(purchases, FittedPurchases)
-                else purchases.fit(data, method)
+                purchases if isinstance(purchases, FittedPurchases) else purchases.fit(data, method)
             ),
             spend=spend if isinstance(spend, FittedSpend) else spend.fit(data, method),
         )
@@ -166,12 +172,15 @@ class FittedCLV:
         DataFrame
             customer_id; p_alive at the end of observation; expected_purchases in the window
             (undiscounted; over all the future, where their number need not be finite, discounted);
-            expected_spend per purchase; clv, clv_lo, clv_hi; flags.
+            expected_spend per purchase; clv, clv_lo, clv_hi; flags. A limit is infinite where
+            the data cannot rule out that the population has no mean spend.
         """
         import pandas as pd
 
         low, high = self._interval(data, horizon, start, level)
-        evaluate = self._evaluate(horizon, start) if horizon is None else self._plain(horizon, start)
+        evaluate = (
+            self._evaluate(horizon, start) if horizon is None else self._plain(horizon, start)
+        )
         columns: dict[str, AnyArray] = {
             "customer_id": data.customer_id,
             "p_alive": self.purchases.probability_alive(data),
@@ -229,8 +238,9 @@ class FittedCLV:
         draws = {name: np.zeros(INTERVAL_DRAWS) for name in rows}
         for customers, purchases, spend in self._draws(data, [e for e, _ in rows.values()]):
             for (name, (_, net)), count in zip(rows.items(), purchases, strict=True):
-                money = 1.0 if name == "purchases" else spend
-                draws[name] += (count * money) @ factor[net][customers]
+                counted = count * factor[net][customers]
+                worth = counted if name == "purchases" else _worth(counted, spend)
+                draws[name] += worth.sum(axis=1)
         low, high = probabilities(level)
         out = []
         for name, (evaluate, net) in rows.items():
@@ -248,7 +258,9 @@ class FittedCLV:
         write_json(dump_clv(self), path)
 
     def __repr__(self) -> str:
-        margin = self.model.margin if isinstance(self.model.margin, str) else f"{self.model.margin:g}"
+        margin = (
+            self.model.margin if isinstance(self.model.margin, str) else f"{self.model.margin:g}"
+        )
         terms = f"CLV at {self.model.discount}, margin {margin}"
         if self.model.timing == "month_end":
             terms += ", booked at month ends"
@@ -289,7 +301,7 @@ class FittedCLV:
         tails, margin = probabilities(level), self._margin(data)
         ends = np.empty((2, len(data)))
         for customers, (count,), spend in self._draws(data, [self._evaluate(horizon, start)]):
-            value = count * spend * margin[customers]
+            value = _worth(count * margin[customers], spend)
             ends[:, customers] = columnwise_quantiles(value, tails)
         return ends
 
@@ -304,17 +316,22 @@ class FittedCLV:
         params = self.purchases.estimate.sample(INTERVAL_DRAWS, rng)
         spend_params = self.spend.estimate.sample(INTERVAL_DRAWS, rng)
         h = self.purchases._histories(data)
-        by_history = np.argsort(h.inverse, kind="stable")
-        ends = np.cumsum(np.bincount(h.inverse, minlength=len(h)))
+        # blocks take histories in this order, so each has a run of the customers sorted by it
+        place = np.empty(len(h), dtype=np.int64)
+        place[np.argsort(h.ages.inverse, kind="stable")] = np.arange(len(h))
+        place = place[h.inverse]
+        by_place = np.argsort(place, kind="stable")
+        ends = np.searchsorted(place[by_place], np.arange(len(h) + 1))
+        done = 0
         for block in averaging.blocks(h, INTERVAL_DRAWS, _NODES):
             values = [evaluate(params, block) for evaluate in evaluates]
-            members = [by_history[ends[row - 1] if row else 0 : ends[row]] for row in block.rows]
-            customers = np.concatenate(members)
-            column = np.repeat(np.arange(len(block.rows)), [len(m) for m in members])
+            customers = by_place[ends[done] : ends[done + len(block.rows)]]
             for k in range(0, len(customers), _CUSTOMERS_AT_ONCE):
-                some, which = customers[k : k + _CUSTOMERS_AT_ONCE], column[k : k + _CUSTOMERS_AT_ONCE]
+                some = customers[k : k + _CUSTOMERS_AT_ONCE]
+                column = place[some] - done
                 spend = self.spend.draws(data, some, spend_params)
-                yield some, [np.take(v, which, axis=1) for v in values], spend
+                yield some, [np.take(v, column, axis=1) for v in values], spend
+            done += len(block.rows)
 
     def _margin(self, data: RFMSummary) -> FloatArray:
         if isinstance(self.model.margin, str):
@@ -327,3 +344,8 @@ class FittedCLV:
         flags[x == 0] = "one-time buyer: base mean spend"
         flags[(x > 0) & (m < 0)] = "negative mean value: base mean spend"
         return flags
+
+
+def _worth(count: FloatArray, spend: FloatArray) -> FloatArray:
+    """Purchases times spend: nothing where none are made, even if spend has no mean."""
+    return np.multiply(count, spend, out=np.zeros_like(count), where=count != 0)

@@ -1,6 +1,6 @@
 """Saved fits of every role, read back by one function."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ def load(path: str | Path) -> FittedPurchases | FittedSpend | FittedCLV:
     document = read_json(path)
     try:
         return _ROLES[document["role"]](document)
-    except KeyError as error:
-        raise DataError(f"{path} is not a fit that this clvmodels knows: {error}.") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} holds no fit that this clvmodels knows: {error!r}.") from error
 
 
 def _load_clv(document: Mapping[str, Any]) -> FittedCLV:
@@ -63,4 +63,8 @@ def _load_clv(document: Mapping[str, Any]) -> FittedCLV:
     return FittedCLV(model, purchases, spend)
 
 
-_ROLES = {"purchases": load_purchases, "spend": load_spend, "clv": _load_clv}
+_ROLES: Mapping[str, Callable[[Mapping[str, Any]], FittedPurchases | FittedSpend | FittedCLV]] = {
+    "purchases": load_purchases,
+    "spend": load_spend,
+    "clv": _load_clv,
+}

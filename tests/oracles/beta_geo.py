@@ -64,15 +64,24 @@ def prob_alive(x, t_x, T, r, alpha, a, b):
     return 1 / (1 + a / (b + x - 1) * ((alpha + T) / (alpha + t_x)) ** (r + x))
 
 
-@mp.workdps(DIGITS)
+def _rising_series(r, z, n):
+    """Sum over j < n of Gamma(r + j) / (Gamma(r) j!) z^j."""
+    total, term = mp.mpf(0), mp.mpf(1)
+    for j in range(n):
+        total += term
+        term *= (r + j) / (j + 1) * z
+    return total
+
+
+@mp.workdps(2 * DIGITS)  # one is subtracted from nearly one
 def pmf(n, t, r, alpha, a, b):
     """P(X(t) = n), eq. 8."""
     n, t, r, alpha, a, b = _mpf(n, t, r, alpha, a, b)
     idle, busy = (alpha / (alpha + t)) ** r, t / (alpha + t)
     value = mp.beta(a, b + n) / mp.beta(a, b) * mp.rf(r, n) / mp.factorial(n) * idle * busy**n
     if n > 0:
-        fewer = mp.fsum(mp.rf(r, j) / mp.factorial(j) * busy**j for j in range(int(n)))
-        value += mp.beta(a + 1, b + n - 1) / mp.beta(a, b) * (1 - idle * fewer)
+        fewer = idle * _rising_series(r, busy, int(n))
+        value += mp.beta(a + 1, b + n - 1) / mp.beta(a, b) * (1 - fewer)
     return value
 
 

@@ -61,7 +61,16 @@ def prob_alive(x, t_x, T, r, alpha, a, b):
     return 1 / (1 + a / (b + x) * ((alpha + T) / (alpha + t_x)) ** (r + x))
 
 
-@mp.workdps(DIGITS)
+def _rising_series(r, z, n):
+    """Sum over j < n of Gamma(r + j) / (Gamma(r) j!) z^j."""
+    total, term = mp.mpf(0), mp.mpf(1)
+    for j in range(n):
+        total += term
+        term *= (r + j) / (j + 1) * z
+    return total
+
+
+@mp.workdps(2 * DIGITS)  # one is subtracted from nearly one
 def pmf(n, t, r, alpha, a, b):
     """P(X(t) = n): n + 1 chances to leave, of which none or the last one is taken.
 
@@ -71,8 +80,8 @@ def pmf(n, t, r, alpha, a, b):
     n, t, r, alpha, a, b = _mpf(n, t, r, alpha, a, b)
     idle, busy = (alpha / (alpha + t)) ** r, t / (alpha + t)
     stay = mp.rf(r, n) / mp.factorial(n) * idle * busy**n
-    fewer = mp.fsum(mp.rf(r, j) / mp.factorial(j) * busy**j for j in range(int(n)))
-    value = mp.beta(a, b + n + 1) * stay + mp.beta(a + 1, b + n) * (1 - idle * fewer)
+    fewer = idle * _rising_series(r, busy, int(n))
+    value = mp.beta(a, b + n + 1) * stay + mp.beta(a + 1, b + n) * (1 - fewer)
     return value / mp.beta(a, b)
 
 

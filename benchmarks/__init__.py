@@ -1,0 +1,1 @@
+"""Is it fast, is it right, is it useful: one folder for each question."""

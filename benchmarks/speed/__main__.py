@@ -1,0 +1,54 @@
+"""Print the table and keep it: ``python -m benchmarks.speed [--scale 0.1] [--save]``."""
+
+import argparse
+import csv
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.speed.cases import everything
+
+RESULTS = Path(__file__).with_name("results.csv")
+PACKAGES = ("clvmodels", "numpy", "scipy", "numba", "pandas", "duckdb", "lifetimes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="1 is a million customers")
+    parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
+    options = parser.parse_args()
+    console = Console()
+    columns = ("what", "size", "ours", "lifetimes", "ratio", "target", "note")
+    table = Table(*columns, title="Seconds, unless the name says otherwise")
+    lines = []
+    for row in everything(options.scale):
+        ratio = row.ratio
+        line = [
+            row.what,
+            str(row.size),
+            f"{row.ours:.4g}",
+            "" if row.lifetimes is None else f"{row.lifetimes:.4g}",
+            "" if ratio is None else f"{ratio:.1f}",
+            row.target,
+            row.note,
+        ]
+        lines.append(line)
+        table.add_row(*line)
+        console.print("[dim]" + " | ".join(line[:5]))
+    console.print(table)
+    if options.save:
+        setup = f"{os.cpu_count()} cores, Python {platform.python_version()}, " + ", ".join(
+            f"{name} {version(name)}" for name in PACKAGES
+        )
+        with RESULTS.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*columns, "setup"])
+            writer.writerows([*line, setup] for line in lines)
+
+
+if __name__ == "__main__":
+    main()

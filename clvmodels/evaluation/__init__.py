@@ -1,0 +1,1 @@
+"""How good predictions turned out to be: metrics, baselines, the league table of a holdout."""

@@ -1,0 +1,139 @@
+"""Predicted against observed, group by group: where a method is wrong, not only by how much."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from clvmodels._typing import FloatArray
+from clvmodels.evaluation.holdout import HoldoutComparison
+from clvmodels.evaluation.metrics import decile_calibration
+from clvmodels.evaluation.rivals import weights
+from clvmodels.exceptions import ParameterError
+from clvmodels.value.clv import FittedCLV
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DECILES: Final = (
+    "decile", "customers", "predicted_mean", "actual_mean", "predicted_total", "actual_total",
+)  # fmt: skip
+
+
+def calibration_by_decile(
+    comparison: HoldoutComparison, quantity: Literal["value", "purchases"] = "value"
+) -> "pd.DataFrame":
+    """Predicted and actual value (or purchases) in tenths of the customers, for each method.
+
+    Parameters
+    ----------
+    comparison : HoldoutComparison
+        From `compare_holdout`.
+    quantity : {"value", "purchases"}
+        What was predicted.
+
+    Returns
+    -------
+    DataFrame
+        method and the columns of `clvmodels.evaluation.metrics.decile_calibration`: decile (1 has
+        the method's highest predictions), customers, predicted_mean, actual_mean, predicted_total,
+        actual_total.
+    """
+    if quantity not in ("value", "purchases"):
+        raise ParameterError(f"quantity is 'value' or 'purchases', got {quantity!r}.")
+    weight = comparison.split.calibration.weight
+    frames = {
+        str(name): decile_calibration(
+            rows[f"actual_{quantity}"], rows[f"predicted_{quantity}"], weight
+        )
+        for name, rows in comparison.predictions.groupby("method", sort=False)
+    }
+    return _stack(frames, _DECILES)
+
+
+def calibration_by_frequency(comparison: HoldoutComparison, last: int = 7) -> "pd.DataFrame":
+    """Holdout purchases per customer by number of repeat purchases in calibration.
+
+    The conditional expectations of the papers' figures.
+
+    Parameters
+    ----------
+    comparison : HoldoutComparison
+        From `compare_holdout`.
+    last : int
+        The last class holds all customers with so many repeat purchases or more.
+
+    Returns
+    -------
+    DataFrame
+        method, frequency ("0", "1", ..., "7+"), customers, predicted_mean, actual_mean; classes
+        without customers are left out.
+
+    References
+    ----------
+    Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
+    275-284, figure of the conditional expectations.
+    """
+    import pandas as pd
+
+    data = comparison.split.calibration
+    group = np.minimum(data.frequency, last).astype(np.int64)
+    weight = weights(data)
+    size = np.bincount(group, weight)
+    kept = np.flatnonzero(size)
+
+    def means(values: "pd.Series[float]") -> FloatArray:
+        total = np.bincount(group, weight * values.to_numpy()).astype(np.float64)
+        return total[kept] / size[kept]
+
+    frames = {
+        str(name): pd.DataFrame(
+            {
+                "frequency": [f"{k}+" if k == last else str(k) for k in kept],
+                "customers": size[kept],
+                "predicted_mean": means(rows["predicted_purchases"]),
+                "actual_mean": means(rows["actual_purchases"]),
+            }
+        )
+        for name, rows in comparison.predictions.groupby("method", sort=False)
+    }
+    return _stack(frames, ("frequency", "customers", "predicted_mean", "actual_mean"))
+
+
+def no_purchase_calibration(comparison: HoldoutComparison) -> "pd.DataFrame":
+    """Probability of no purchase in the holdout against the share who made none, in tenths.
+
+    What a churn score is judged by. Only purchase models give the probability; formulas and
+    baselines are left out.
+
+    Parameters
+    ----------
+    comparison : HoldoutComparison
+        From `compare_holdout`.
+
+    Returns
+    -------
+    DataFrame
+        method, decile (1 is least likely to buy), customers, predicted (mean probability of no
+        purchase), observed (share without one).
+    """
+    data, holdout = comparison.split.calibration, comparison.split.holdout
+    none = (holdout["purchases"] == 0).to_numpy(np.float64)
+    frames = {}
+    for name, fit in comparison.models.items():
+        if isinstance(fit, FittedCLV):
+            chance = fit.purchases.probability_no_purchase(data, comparison.split.horizon)
+            frames[name] = decile_calibration(none, chance, data.weight).rename(
+                columns={"predicted_mean": "predicted", "actual_mean": "observed"}
+            )
+    return _stack(frames, ("decile", "customers", "predicted", "observed"))
+
+
+def _stack(frames: "Mapping[str, pd.DataFrame]", columns: Sequence[str]) -> "pd.DataFrame":
+    """Frames of several methods under one another, the method in the first column."""
+    import pandas as pd
+
+    if not frames:
+        return pd.DataFrame(columns=["method", *columns])
+    table = pd.concat(frames, names=["method"]).droplevel(1).reset_index()
+    return table[["method", *columns]]

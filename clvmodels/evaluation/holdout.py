@@ -1,0 +1,254 @@
+"""The league table: every method against purchases that nobody fitted."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from clvmodels._typing import FloatArray
+from clvmodels.evaluation.rivals import (
+    Claim,
+    Entry,
+    FittedRival,
+    Forecast,
+    default_models,
+    fit_entry,
+    forecast,
+    kind_of,
+    lifetime_claim,
+    weights,
+)
+from clvmodels.evaluation.scoring import METRICS, scores, standard_errors
+from clvmodels.exceptions import DataError, ParameterError
+from clvmodels.models.fitted import check_level
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from clvmodels.data.splits import CalibrationHoldoutSplit
+
+__all__ = ["HoldoutComparison", "compare_holdout", "default_models"]
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class HoldoutComparison:
+    """How several methods fared on one holdout.
+
+    Attributes
+    ----------
+    split : CalibrationHoldoutSplit
+        What they were fitted to, and judged by.
+    models : mapping of str to fitted method
+        By name; those that failed are missing here, and listed in `table`.
+    predictions : DataFrame
+        Long: method, customer_id, predicted_purchases, predicted_value, actual_purchases,
+        actual_value, for the horizon of the split.
+    table : DataFrame
+        One row per method: method, kind ("model", "lifetimes", "textbook", "baseline"); for
+        purchases and again for value the totals ``_predicted`` and ``_actual`` and the metrics
+        ``_bias``, ``_mae``, ``_rmse``, ``_pearson``, ``_spearman``, ``_gini``, ``_top_decile``
+        (see `clvmodels.evaluation.metrics`); note; error, which is empty unless the method failed.
+    table_se : DataFrame
+        Standard errors of those metrics, in columns of the same names: customers are taken as a
+        sample, predictions as given. From a Poisson bootstrap with one seed for all methods.
+    lifetime : DataFrame
+        What each method says the base is worth from the cutoff on, over all the future and on its
+        own terms of margin and discounting: method, kind, total, lo, hi, per_customer, note. Empty
+        (NaN) where there is no finite value; the note says why.
+    level : float
+        Probability of the intervals in `lifetime`, which cover the uncertainty of parameters.
+    """
+
+    split: "CalibrationHoldoutSplit"
+    models: Mapping[str, FittedRival]
+    predictions: "pd.DataFrame"
+    table: "pd.DataFrame"
+    table_se: "pd.DataFrame"
+    lifetime: "pd.DataFrame"
+    level: float
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write table, standard errors (``_se``) and lifetime values, one row per method.
+
+        Written beside the target and renamed: a reader never sees half a file.
+        """
+        target = Path(path)
+        errors = self.table_se.drop(columns=["method", "kind"]).add_suffix("_se")
+        claims = self.lifetime.drop(columns=["method", "kind"]).add_prefix("lifetime_")
+        text = self.table.join([errors, claims]).to_csv(index=False)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def __repr__(self) -> str:
+        parts = [self._title(), self._money().to_string(index=False)]
+        return "\n".join([*parts, *(f"- {line}" for line in self._failures())])
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        failures = "".join(f"<li>{escape(line)}</li>" for line in self._failures())
+        return (
+            f"<p><b>{escape(self._title())}</b></p>{self._money().to_html(index=False)}"
+            f"{f'<ul>{failures}</ul>' if failures else ''}"
+        )
+
+    def _title(self) -> str:
+        holdout, newcomers = self.split.holdout, self.split.newcomers
+        text = (
+            f"Holdout of {self.split.horizon}: {len(holdout):,} customers, "
+            f"{holdout['purchases'].sum():,.0f} purchases worth {holdout['value'].sum():,.0f}"
+        )
+        return text + (f"; {newcomers:,} newcomers are left out" if newcomers else "")
+
+    def _money(self) -> "pd.DataFrame":
+        """Value metrics with standard errors, and lifetime values, as text."""
+        import pandas as pd
+
+        shown: dict[str, Any] = {"method": self.table["method"]}
+        for name in METRICS:
+            digits = 2 if name in ("mae", "rmse") else 3
+            column = f"value_{name}"
+            shown[name] = [
+                "-" if np.isnan(value) else f"{value:.{digits}f} ± {error:.{digits}f}"
+                for value, error in zip(self.table[column], self.table_se[column], strict=True)
+            ]
+        shown["lifetime value"] = [
+            "-" if np.isnan(total) else f"{total:,.0f}" for total in self.lifetime["total"]
+        ]
+        return pd.DataFrame(shown)
+
+    def _failures(self) -> list[str]:
+        failed = self.table[self.table["error"] != ""]
+        return [f"{row.method}: {row.error}" for row in failed.itertuples()]
+
+
+def compare_holdout(
+    models: Mapping[str, Entry],
+    split: "CalibrationHoldoutSplit",
+    *,
+    level: float = 0.9,
+    progress: bool = False,
+) -> HoldoutComparison:
+    """Fit every method to the calibration period and judge it by the holdout.
+
+    Purchases and money are both judged, per customer of the calibration period. Money is revenue:
+    the actual amounts are neither discounted nor cut to a margin, so neither are the models'
+    predictions, whatever discount and margin they carry (those count for `lifetime`). A textbook
+    formula is restricted to the horizon, at margin 1 and without acquisition cost; one that
+    discounts by itself goes on doing so, and its note says it.
+
+    A method that fails is listed with its error, and the others go on.
+
+    Parameters
+    ----------
+    models : mapping of str to method
+        Unfitted methods by name: `CLVModel`, `TextbookModel`, a baseline, anything with their
+        ``fit(rfm).predict(rfm, horizon, level=)``, or a pair of a `CLVModel` and a fitting method
+        such as ``Lifetimes()``. `default_models` gives the usual league.
+    split : CalibrationHoldoutSplit
+        With values.
+    level : float
+        Probability of the intervals of lifetime values.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ParameterError
+        If there is no method to compare, or `level` is no probability.
+    DataError
+        If the split has no values.
+    """
+    import pandas as pd
+    from rich.progress import track
+
+    check_level(level)
+    if not models:
+        raise ParameterError("No method to compare. Start from default_models(discount).")
+    data, holdout = split.calibration, split.holdout
+    if data.monetary_value is None or "value" not in holdout:
+        raise DataError(
+            "The split has no values, so money cannot be compared. Name the value column of the "
+            "log when splitting."
+        )
+    fitted: dict[str, FittedRival] = {}
+    forecasts: dict[str, Forecast] = {}
+    claims: dict[str, Claim] = {}
+    errors = dict.fromkeys(models, "")
+    for name, entry in track(models.items(), "Comparing", disable=not progress):
+        try:
+            fit = fit_entry(entry, data)
+            forecasts[name] = forecast(fit, data, split.horizon)
+        except Exception as error:  # whatever a method raises, the others are still wanted
+            errors[name] = f"{type(error).__name__}: {error}"
+            claims[name] = Claim(np.nan, np.nan, np.nan, "not fitted")
+        else:
+            fitted[name] = fit
+            claims[name] = lifetime_claim(fit, data, level)
+    heads = pd.DataFrame({"method": list(models), "kind": [kind_of(e) for e in models.values()]})
+    notes = [forecasts[name].note if name in forecasts else "" for name in models]
+    lifetime = pd.DataFrame(list(claims.values()))
+    lifetime.insert(3, "per_customer", lifetime["total"] / data.customers())
+    return HoldoutComparison(
+        split=split,
+        models=fitted,
+        predictions=_long(forecasts, split),
+        table=heads.join(_judge(scores, forecasts, split), on="method").assign(
+            note=notes, error=list(errors.values())
+        ),
+        table_se=heads.join(_judge(standard_errors, forecasts, split), on="method"),
+        lifetime=heads.join(lifetime),
+        level=level,
+    )
+
+
+def _judge(
+    judge: Callable[[FloatArray, Mapping[str, FloatArray], FloatArray], "pd.DataFrame"],
+    forecasts: Mapping[str, Forecast],
+    split: "CalibrationHoldoutSplit",
+) -> "pd.DataFrame":
+    """Judge purchases and value; one row per method, columns prefixed with the quantity."""
+    import pandas as pd
+
+    data, holdout = split.calibration, split.holdout
+    weight = weights(data)
+    predicted = {
+        "purchases": {name: f.purchases for name, f in forecasts.items()},
+        "value": {name: f.revenue for name, f in forecasts.items()},
+    }
+    return pd.concat(
+        [
+            judge(holdout[quantity].to_numpy(np.float64), by_method, weight).add_prefix(
+                f"{quantity}_"
+            )
+            for quantity, by_method in predicted.items()
+        ],
+        axis=1,
+    )
+
+
+def _long(forecasts: Mapping[str, Forecast], split: "CalibrationHoldoutSplit") -> "pd.DataFrame":
+    """One row per method and customer."""
+    import pandas as pd
+
+    holdout, count = split.holdout, len(forecasts)
+    predicted = np.array([(f.purchases, f.revenue) for f in forecasts.values()])
+    predicted = predicted.reshape(count, 2, len(holdout))
+    return pd.DataFrame(
+        {
+            "method": np.repeat(np.array(list(forecasts), dtype=object), len(holdout)),
+            "customer_id": np.tile(holdout["customer_id"].to_numpy(), count),
+            "predicted_purchases": predicted[:, 0].ravel(),
+            "predicted_value": predicted[:, 1].ravel(),
+            "actual_purchases": np.tile(holdout["purchases"].to_numpy(np.float64), count),
+            "actual_value": np.tile(holdout["value"].to_numpy(np.float64), count),
+        }
+    )

@@ -1,0 +1,83 @@
+"""What every display is: the numbers as a frame, and a plot of them."""
+
+import io
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clvmodels.report import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Display(ABC):
+    """Numbers worth looking at.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Everything that the plot shows, one row per point.
+    """
+
+    frame: "pd.DataFrame"
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What the plot shows of these data, in one sentence with its figures."""
+
+    @property
+    @abstractmethod
+    def caption(self) -> str:
+        """How to read the plot."""
+
+    @abstractmethod
+    def _draw(self, ax: "Axes") -> None:
+        """Draw the frame."""
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the numbers.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; on a new figure (``.figure`` of what is returned) if not given.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        ax = style.new_axes() if ax is None else ax
+        self._draw(ax)
+        ax.set_title(self.title, fontsize=10.5, color=style.INK, loc="left", wrap=True)
+        return ax
+
+    def svg(self, title: bool = True) -> str:
+        """The plot as an SVG element with text left as text.
+
+        Parameters
+        ----------
+        title : bool
+            Whether the title is part of the picture.
+        """
+        from matplotlib import rc_context
+
+        ax = self.plot()
+        if not title:
+            ax.set_title("", loc="left")
+        figure: Any = ax.figure
+        text = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        # the salt keeps names of clip paths apart where several pictures share a page
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": f"{type(self).__name__}{self.title}"}):
+            figure.savefig(text, format="svg", transparent=True, metadata=nothing)
+        return "<svg" + text.getvalue().split("<svg", 1)[1].strip()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {self.title}"
+
+    def _repr_svg_(self) -> str:
+        return self.svg()

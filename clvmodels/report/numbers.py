@@ -1,0 +1,82 @@
+"""Numbers as people read them: three significant digits, thousands separated, units said."""
+
+import math
+from typing import Final
+
+MINUS: Final = "\N{MINUS SIGN}"
+NONE: Final = "\N{EN DASH}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number to so many significant digits, never in powers of ten unless it is minute.
+
+    Examples
+    --------
+    >>> [significant(v) for v in (1653.42, 0.24259, 12, 1132456, -0.5)]
+    ['1,650', '0.243', '12', '1,130,000', '−0.5']
+    """
+    if math.isnan(value):
+        return NONE
+    if math.isinf(value):
+        return "infinite" if value > 0 else f"{MINUS}infinite"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size < 1e-4:
+        return f"{value:.{digits - 1}e}".replace("-", MINUS)
+    places = digits - 1 - math.floor(math.log10(size))
+    rounded = round(size, places)
+    text = f"{rounded:,.{max(places, 0)}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return f"{MINUS}{text}" if value < 0 else text
+
+
+def money(value: float, currency: str = "") -> str:
+    """An amount to three significant digits, with its currency where one is known."""
+    text = significant(value)
+    return f"{text} {currency}" if currency and text != NONE else text
+
+
+def count(value: float) -> str:
+    """A whole number with its thousands separated."""
+    return NONE if math.isnan(value) else f"{value:,.0f}".replace("-", MINUS)
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share as a percentage, without a sign of its own unless it is negative.
+
+    Examples
+    --------
+    >>> percent(0.0400), percent(-0.1234), percent(0.9984)
+    ('4 %', '−12 %', '99.8 %')
+    """
+    if not math.isfinite(share):
+        return NONE
+    if 0.9 < abs(share) < 1:  # 99.8 % is not 100 %
+        digits = max(digits, 3)
+    return f"{significant(100 * share, digits)} %"
+
+
+def signed_percent(share: float) -> str:
+    """A deviation as a percentage with one decimal and its sign.
+
+    Examples
+    --------
+    >>> signed_percent(0.0401), signed_percent(-0.12)
+    ('+4.0 %', '−12.0 %')
+    """
+    return f"{100 * share:+,.1f} %".replace("-", MINUS) if math.isfinite(share) else NONE
+
+
+def more_or_less(share: float) -> str:
+    """A deviation in words: "4 % fewer", "12 % more", "as many".
+
+    Examples
+    --------
+    >>> more_or_less(-0.04), more_or_less(0.12), more_or_less(0.001)
+    ('4 % fewer', '12 % more', 'as many')
+    """
+    if abs(share) < 0.005:
+        return "as many"
+    return f"{percent(abs(share))} {'more' if share > 0 else 'fewer'}"

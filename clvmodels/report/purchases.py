@@ -1,0 +1,236 @@
+"""Displays of how well a purchase model describes, and foresees, when customers buy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, final
+
+import numpy as np
+
+from clvmodels._typing import AnyArray, FloatArray
+from clvmodels.data.summary import RFMSummary
+from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.report import style
+from clvmodels.report.display import Display
+from clvmodels.report.numbers import count, percent, significant
+from clvmodels.units import Horizon, TimeUnit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+ACTUAL = "actual"
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class FrequencyHistogram(Display):
+    """Customers by number of repeat purchases: how many there are, and how many a model expects.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        method ("actual" or a model's name), purchases (the last counts all from there on),
+        customers. Each method's customers add up to those of the summary.
+    chi_square : Mapping of str to float
+        Pearson's statistic of each model: the sum of (actual - expected)^2 / expected.
+
+    References
+    ----------
+    Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
+    275-284, figure 1: expected counts from eq. 8 at each customer's own T.
+    """
+
+    chi_square: Mapping[str, float]
+
+    @classmethod
+    def of(cls, fits: Mapping[str, FittedPurchases], data: RFMSummary, top: int = 7) -> Self:
+        """Count the customers of a summary, and ask each fit for its expectation.
+
+        Parameters
+        ----------
+        fits : mapping of str to FittedPurchases
+            Fitted models by the names to show.
+        data : RFMSummary
+            The customers they were fitted to.
+        top : int
+            All with at least this many repeat purchases share a bar.
+        """
+        import pandas as pd
+
+        h = data.compress()
+        observed = np.bincount(np.minimum(h.x, top).astype(int), h.weight, minlength=top + 1)
+        columns = {ACTUAL: observed}
+        ages, age_of = np.unique(h.T, return_inverse=True)
+        customers = np.bincount(age_of, h.weight)
+        for name, fit in fits.items():
+            chances = _chances(fit, ages, data.time_unit, top)
+            columns[name] = np.append(customers @ chances, customers @ (1 - chances.sum(axis=1)))
+        parts = [
+            pd.DataFrame({"method": name, "purchases": np.arange(top + 1), "customers": values})
+            for name, values in columns.items()
+        ]
+        chi_square = {
+            name: float(np.sum((observed - columns[name]) ** 2 / columns[name])) for name in fits
+        }
+        return cls(pd.concat(parts, ignore_index=True), chi_square)
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        name, wrong = min(self._misplaced().items(), key=lambda item: item[1])
+        return f"{name} puts {percent(wrong)} of the customers under a wrong number of purchases"
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        chi_square = ", ".join(f"{k} {significant(v)}" for k, v in self.chi_square.items())
+        return (
+            "Customers by repeat purchases in the data that the models were fitted to: counted, "
+            f"and expected by each model. Chi-square: {chi_square}."
+        )
+
+    def _misplaced(self) -> dict[str, float]:
+        wide = self.frame.pivot(index="purchases", columns="method", values="customers")
+        total = wide[ACTUAL].sum()
+        return {
+            name: float((wide[name] - wide[ACTUAL]).abs().sum() / 2 / total)
+            for name in self.chi_square
+        }
+
+    def _draw(self, ax: "Axes") -> None:
+        actual = self.frame[self.frame["method"] == ACTUAL]
+        ax.bar(actual["purchases"], actual["customers"], 0.84, label=ACTUAL, color=style.SHADE)
+        step = 0.84 / (len(self.chi_square) + 1)
+        for k, (name, look) in enumerate(style.looks(self.chi_square).items()):
+            part = self.frame[self.frame["method"] == name]
+            place = part["purchases"] + (k + 1) * step - 0.42
+            ax.plot(
+                place, part["customers"], look.marker, label=name, color=look.color,
+                markeredgecolor=style.PAPER, markersize=6,
+            )  # fmt: skip
+        top = int(self.frame["purchases"].max())
+        ax.set_xticks(range(top + 1), [*map(str, range(top)), f"{top}+"])
+        ax.set(xlabel="repeat purchases", ylabel="customers")
+        ax.yaxis.set_major_formatter("{x:,.0f}")
+        style.tidy(ax)
+        style.legend(ax)
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class AliveMatrix(Display):
+    """P(alive) by repeat purchases and recency, for customers of one age.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        frequency (from 1), recency, p_alive: one row per cell.
+    name : str
+        The model.
+    age : Horizon
+        Age of the customers: that of the oldest in the summary.
+    """
+
+    name: str
+    age: Horizon
+
+    @classmethod
+    def of(cls, name: str, fit: FittedPurchases, data: RFMSummary, steps: int = 60) -> Self:
+        """Work out P(alive) on a grid that covers nearly all customers with repeat purchases.
+
+        Parameters
+        ----------
+        name : str
+            Name of the model to show.
+        fit : FittedPurchases
+        data : RFMSummary
+            Sets the age and the range of frequencies: up to what 1 in 100 repeat buyers exceed.
+        steps : int
+            Cells along the recency axis.
+        """
+        import pandas as pd
+
+        repeats = data.frequency[data.frequency > 0]
+        most = int(np.clip(np.quantile(repeats, 0.99) if len(repeats) else 0, 5, 40))
+        oldest = float(data.T.max())
+        middles = (np.arange(steps) + 0.5) * oldest / steps
+        x, t_x = (grid.ravel() for grid in np.meshgrid(np.arange(1.0, most + 1), middles))
+        grid = RFMSummary(
+            customer_id=np.arange(len(x)),
+            frequency=x,
+            recency=t_x,
+            T=np.full(len(x), oldest),
+            monetary_value=None,
+            time_unit=data.time_unit,
+        )
+        alive = fit.probability_alive(grid)
+        frame = pd.DataFrame({"frequency": x.astype(int), "recency": t_x, "p_alive": alive})
+        return cls(frame, name, Horizon(oldest, data.time_unit))
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        frequency, silence = self._even_chance()
+        if silence is None:
+            return f"{self.name} takes every customer for alive"
+        times = f"{frequency} repeat purchase{'' if frequency == 1 else 's'}"
+        return (
+            f"After {times}, {significant(silence, 2)} {self.age.unit}s of silence make it even "
+            f"odds that a customer is gone ({self.name})"
+        )
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        return (
+            f"Probability of being alive {self.age.length:.0f} {self.age.unit}s after the first "
+            "purchase, by number of repeat purchases and when the last one was. Frequent buyers "
+            "who fall silent are given up soonest."
+        )
+
+    def _matrix(self) -> tuple[AnyArray, AnyArray, FloatArray]:
+        wide = self.frame.pivot(index="recency", columns="frequency", values="p_alive")
+        return wide.columns.to_numpy(), wide.index.to_numpy(), wide.to_numpy()
+
+    def _even_chance(self) -> tuple[int, float | None]:
+        """A middling frequency, and the silence at which P(alive) is one half there."""
+        frequencies, recency, alive = self._matrix()
+        middle = min(3, len(frequencies) - 1)
+        column = alive[:, middle]
+        below = np.flatnonzero(column < 0.5)
+        if not len(below) or below[-1] == len(column) - 1:
+            return int(frequencies[middle]), None
+        k = below[-1]
+        share = (0.5 - column[k]) / (column[k + 1] - column[k])
+        return int(frequencies[middle]), self.age.length - float(
+            recency[k] + share * (recency[k + 1] - recency[k])
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        frequencies, recency, alive = self._matrix()
+        box = (0.5, frequencies[-1] + 0.5, 0.0, self.age.length)
+        image = ax.imshow(
+            alive, origin="lower", aspect="auto", extent=box, cmap="cividis", vmin=0, vmax=1
+        )
+        if alive.min() < 0.5 < alive.max():
+            lines = ax.contour(
+                frequencies, recency, alive, levels=[0.1, 0.5, 0.9], colors="white", linewidths=1
+            )
+            ax.clabel(lines, fmt="%.1f", fontsize=8)
+        unit = f"{self.age.unit}s"
+        ax.set(xlabel="repeat purchases", ylabel=f"recency ({unit} from first to last purchase)")
+        style.tidy(ax)
+        ax.grid(visible=False)
+        bar = ax.figure.colorbar(image, ax=ax)
+        bar.set_label("P(alive)", color=style.INK, fontsize=9.5)
+        bar.ax.tick_params(colors=style.INK, labelsize=9)
+
+
+def _chances(fit: FittedPurchases, ages: FloatArray, unit: TimeUnit, top: int) -> FloatArray:
+    """Probability of 0, 1, .., top - 1 repeat purchases by each age, of shape (ages, top)."""
+    return np.array(
+        [
+            [fit.purchase_pmf_new_customer(n, Horizon(age, unit)) for n in range(top)]
+            for age in ages
+        ]
+    )

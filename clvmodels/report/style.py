@@ -1,0 +1,60 @@
+"""How plots look: colours that survive colour-blind eyes, grey printers and dark screens."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK: Final = "#1a1a1b"
+GRID: Final = "#c9c9ca"
+SHADE: Final = "#9a9a9b"
+PAPER: Final = "#fefeff"
+"""Colours of the page rather than of the data: a page with a dark background replaces them."""
+
+# Okabe and Ito (2008), Color Universal Design, without its black (the actual values) and yellow
+# (too pale on white)
+_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES: Final = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (3, 3)))
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P")
+
+SIZE: Final = (5.0, 3.6)  # inches: legible on a telephone, and side by side on a desk
+
+
+class Look(NamedTuple):
+    """How one series is drawn, so that it can be told apart without its colour as well."""
+
+    color: str
+    dash: "str | tuple[int, tuple[int, ...]]"
+    marker: str
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each of some series, in their order."""
+    every = [Look(*look) for look in zip(_COLOURS, _DASHES, _MARKERS, strict=True)]
+    return {name: every[k % len(every)] for k, name in enumerate(names)}
+
+
+def new_axes(size: tuple[float, float] = SIZE) -> "Axes":
+    """Axes on a figure of their own, which no window or notebook knows of."""
+    from matplotlib.figure import Figure
+
+    figure: Figure = Figure(figsize=size, layout="constrained")
+    return figure.add_subplot()
+
+
+def tidy(ax: "Axes", *, grid: str = "y") -> None:
+    """Take away what carries no information."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(SHADE)
+    ax.tick_params(colors=INK, which="both", labelsize=9)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set(color=INK, fontsize=9.5)
+    ax.grid(visible=True, axis=grid, color=GRID, linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def legend(ax: "Axes", **where: str) -> None:
+    """A legend without a frame."""
+    ax.legend(frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, **where)

@@ -1,0 +1,262 @@
+"""Displays of money: predicted against actual, its distribution, and who holds it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clvmodels.evaluation import metrics
+from clvmodels.exceptions import ParameterError
+from clvmodels.report import style
+from clvmodels.report.display import Display
+from clvmodels.report.numbers import count, money, percent, significant
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class DecileCalibration(Display):
+    """Predicted against actual value of the holdout, in tenths of customers by prediction.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        method, decile (1 has the highest predictions), customers, predicted_mean, actual_mean,
+        predicted_total, actual_total. The totals of each method add up to those of the holdout.
+    currency : str
+        Of the amounts.
+    """
+
+    currency: str
+
+    @classmethod
+    def of(cls, predictions: "pd.DataFrame", methods: Sequence[str], currency: str = "") -> Self:
+        """Group the customers by each method's predictions.
+
+        Parameters
+        ----------
+        predictions : DataFrame
+            method, predicted_value, actual_value: one row per method and customer.
+        methods : sequence of str
+            Which methods to show.
+        currency : str
+            Of the amounts.
+
+        Raises
+        ------
+        ParameterError
+            If a method is not among the predictions.
+        """
+        import pandas as pd
+
+        by_method = dict(iter(predictions.groupby("method", sort=False)))
+        parts = []
+        for name in methods:
+            if name not in by_method:
+                known = ", ".join(map(str, by_method))
+                raise ParameterError(f"There are no predictions of {name!r}; there are {known}.")
+            part = by_method[name]
+            table = metrics.decile_calibration(part["actual_value"], part["predicted_value"])
+            parts.append(table.assign(method=name))
+        frame = pd.concat(parts, ignore_index=True)
+        return cls(frame[["method", *(c for c in frame if c != "method")]], currency)
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        first = self.frame["method"].iloc[0]
+        best = self.frame[(self.frame["method"] == first) & (self.frame["decile"] == 1)].iloc[0]
+        return (
+            f"The tenth of customers that {first} values highest were worth "
+            f"{money(best['actual_mean'], self.currency)} each; it foresaw "
+            f"{money(best['predicted_mean'], self.currency)}"
+        )
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        return (
+            "Mean value per customer over the holdout, in tenths of the customers by each "
+            "method's own prediction. On the line, customers are worth what was predicted; below "
+            "it, less."
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        columns = ["predicted_mean", "actual_mean"]
+        limit = 1.5 * float(self.frame[columns].to_numpy().max())
+        # straight up to a small amount, so that a prediction of 0 has a place
+        small = max(limit / 300, 1e-9)
+        ax.plot([0, limit], [0, limit], color=style.SHADE, linewidth=1)
+        for name, look in style.looks(self.frame["method"].unique()).items():
+            part = self.frame[self.frame["method"] == name]
+            ax.plot(
+                part["predicted_mean"], part["actual_mean"], linestyle=look.dash, color=look.color,
+                marker=look.marker, markersize=5, linewidth=1, label=name,
+            )  # fmt: skip
+        for axis in (ax.xaxis, ax.yaxis):
+            axis._set_axes_scale("symlog", linthresh=small) if False else None
+        ax.set_xscale("symlog", linthresh=small)
+        ax.set_yscale("symlog", linthresh=small)
+        ax.set(xlim=(0, limit), ylim=(0, limit))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter("{x:,.4g}")
+        unit = f" ({self.currency})" if self.currency else ""
+        ax.set(xlabel=f"predicted mean value{unit}", ylabel=f"actual mean value{unit}")
+        style.tidy(ax, grid="both")
+        style.legend(ax)
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class ValueDistribution(Display):
+    """How many customers are worth how much, on a logarithmic axis.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        lo, hi (limits of each class of value), customers, value (their sum). The first class holds
+        all that is worth next to nothing, or less than nothing.
+    median, mean : float
+        Over customers.
+    currency : str
+        Of the amounts.
+    """
+
+    median: float
+    mean: float
+    currency: str
+
+    @classmethod
+    def of(cls, value: ArrayLike, currency: str = "", per_tenfold: int = 8) -> Self:
+        """Sort customers into classes of value.
+
+        Parameters
+        ----------
+        value : array of shape (customers,)
+            Value of each customer.
+        currency : str
+            Of the amounts.
+        per_tenfold : int
+            Classes per tenfold increase of value.
+        """
+        import pandas as pd
+
+        v = np.asarray(value, dtype=np.float64)
+        positive = v[v > 0]
+        top = float(positive.max()) if len(positive) else 1.0
+        # four tenfolds cover all that can be seen; what is less is next to nothing
+        low = max(float(np.quantile(positive, 0.001)) if len(positive) else top / 10, top / 1e5)
+        first = np.floor(np.log10(low) * per_tenfold)
+        last = np.floor(np.log10(top) * per_tenfold) + 1
+        edges = 10 ** (np.arange(first, last + 1) / per_tenfold)
+        group = np.searchsorted(edges, v, side="right")
+        frame = pd.DataFrame(
+            {
+                "lo": [min(0.0, float(v.min())), *edges[:-1]],
+                "hi": edges,
+                "customers": np.bincount(group, minlength=len(edges)),
+                "value": np.bincount(group, v, minlength=len(edges)),
+            }
+        )
+        return cls(frame, float(np.median(v)), float(v.mean()), currency)
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        return (
+            f"Half of the customers are worth less than {money(self.median, self.currency)}; "
+            f"the mean is {money(self.mean, self.currency)}"
+        )
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        least = self.frame.iloc[0]
+        few = f"{count(least['customers'])} customers worth less than {money(least['hi'])} are not shown."
+        return f"Customers by lifetime value; every class is wider than the last by the same factor. {few}"
+
+    def _draw(self, ax: "Axes") -> None:
+        shown = self.frame.iloc[1:]
+        ax.bar(
+            shown["lo"], shown["customers"], shown["hi"] - shown["lo"], align="edge",
+            color=style.looks(["value"])["value"].color, edgecolor=style.PAPER, linewidth=0.5,
+        )  # fmt: skip
+        ax.set_xscale("log")
+        for name, at, dash in (("median", self.median, "--"), ("mean", self.mean, "-")):
+            if at > 0:
+                ax.axvline(at, color=style.INK, linestyle=dash, linewidth=1.2, label=f"{name} {significant(at)}")
+        ax.xaxis.set_major_formatter("{x:,.4g}")
+        ax.yaxis.set_major_formatter("{x:,.0f}")
+        unit = f" ({self.currency})" if self.currency else ""
+        ax.set(xlabel=f"lifetime value{unit}", ylabel="customers")
+        style.tidy(ax)
+        style.legend(ax)
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Concentration(Display):
+    """Share of the value held by the most valuable share of the customers.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        series, share_of_customers, share_of_value: from (0, 0) to (1, 1) in steps of one half per
+        cent of the customers.
+    """
+
+    @classmethod
+    def of(cls, values: Mapping[str, ArrayLike]) -> Self:
+        """Rank customers by value, for each of some kinds of value.
+
+        Parameters
+        ----------
+        values : mapping of str to array of shape (customers,)
+            Values by the names to show.
+        """
+        import pandas as pd
+
+        share = np.linspace(0, 1, 201)
+        parts = []
+        for name, value in values.items():
+            curve = metrics.concentration(value)
+            held = np.interp(share, curve["share_of_customers"], curve["share_of_value"])
+            parts.append(
+                pd.DataFrame({"series": name, "share_of_customers": share, "share_of_value": held})
+            )
+        return cls(pd.concat(parts, ignore_index=True))
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        first = self.frame[self.frame["series"] == self.frame["series"].iloc[0]]
+        held = np.interp(0.1, first["share_of_customers"], first["share_of_value"])
+        return f"A tenth of the customers hold {percent(held)} of the value"
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        return (
+            "Share of the value held by the most valuable customers. On the straight line all "
+            "customers would be worth the same."
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        ax.plot([0, 1], [0, 1], color=style.SHADE, linewidth=1)
+        for name, look in style.looks(self.frame["series"].unique()).items():
+            part = self.frame[self.frame["series"] == name]
+            ax.plot(
+                part["share_of_customers"], part["share_of_value"], color=look.color,
+                linestyle=look.dash, linewidth=1.8, label=name,
+            )  # fmt: skip
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter("{x:.0%}")
+        ax.set(xlabel="most valuable share of the customers", ylabel="share of the value")
+        ax.set(xlim=(0, 1), ylim=(0, 1.02))
+        style.tidy(ax, grid="both")
+        style.legend(ax, loc="lower right")
