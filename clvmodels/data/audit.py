@@ -37,7 +37,7 @@ def count_rows(log: Log, end: ObservationEnd | None) -> dict[str, Any]:
         rows_read=rows.count(),
         first=rows.moment.min(where=keyed).cast("timestamp(6)"),
         last=rows.moment.max(where=keyed).cast("timestamp(6)"),
-        **{name: flag.cast("int64").sum().fill_null(0) for name, flag in flags.items()},
+        **{name: flag.sum().fill_null(0) for name, flag in flags.items()},
     )
     counts = log.source.fetch_row(query)
     _apply_policies(log, end, counts, flags)

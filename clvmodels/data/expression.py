@@ -161,13 +161,13 @@ def refund_audit(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
     """Purchases and customers there were before refunds, and customers with refunds left over."""
     held = periods(rows, by, end)
     one = held.group_by("customer_id").agg(
-        offers=held.is_offer.cast("int64").sum(),
+        offers=held.is_offer.sum(),
         short=held.balance.min() < -ROUNDING * held.bought.sum(),
     )
     return one.aggregate(
         offers=one.offers.sum(),
-        customers=(one.offers > 0).cast("int64").sum(),
-        short=one.short.cast("int64").sum(),
+        customers=(one.offers > 0).sum(),
+        short=one.short.sum(),
     )
 
 

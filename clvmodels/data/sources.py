@@ -142,10 +142,11 @@ def _arrow(transactions: Any, by: Conventions) -> Any:
         raise DataError("The log is empty: it has no rows.")
     if nw.dependencies.is_pandas_dataframe(transactions):
         columns = {name: _from_pandas(transactions[name], name == by.date) for name in by.columns}
-        return pa.table(columns)
-    picked = frame.select(*by.columns)
-    table = (picked.collect("pyarrow") if isinstance(picked, nw.LazyFrame) else picked).to_arrow()
-    return pa.table({name: _decoded(table[name]) for name in by.columns})
+    else:
+        picked = frame.select(*by.columns)
+        eager = picked.collect("pyarrow") if isinstance(picked, nw.LazyFrame) else picked
+        columns = {name: eager[name].to_arrow() for name in by.columns}
+    return pa.table({name: _plain(name, column) for name, column in columns.items()})
 
 
 def _from_pandas(series: Any, is_date: bool) -> Any:
@@ -157,16 +158,18 @@ def _from_pandas(series: Any, is_date: bool) -> Any:
     if is_date and series.dtype == object:
         return _from_objects(series)
     try:
-        return _decoded(pa.array(series, from_pandas=True))
+        return pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise DataError(
             f"Column {series.name!r} cannot be read: {error}. Give its values one type."
         ) from error
 
 
-def _decoded(column: Any) -> Any:
+def _plain(name: str, column: Any) -> Any:
     import pyarrow as pa
 
+    if isinstance(column.type, pa.BaseExtensionType):
+        raise DataError(f"Column {name!r} holds {column.type}. Give plain dates, numbers or text.")
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 

@@ -152,6 +152,64 @@ class RFMSummary:
             columns={name: table[name].to_numpy() for name in names if name not in known},
         )
 
+    @classmethod
+    def from_arrays(
+        cls,
+        frequency: Any,
+        recency: Any,
+        T: Any,
+        *,
+        time_unit: TimeUnit | str,
+        monetary_value: Any = None,
+        customer_id: Any = None,
+    ) -> Self:
+        """Read columns given one by one.
+
+        Parameters
+        ----------
+        frequency, recency, T, monetary_value : array_like of shape (customers,)
+            Taken in the order they come in. pandas Series must share one index, which names the
+            customers if `customer_id` does not.
+        time_unit : TimeUnit or str
+            Unit of recency and T.
+        customer_id : array_like of shape (customers,), optional
+            Unique ids; the rows are numbered if nothing names them.
+
+        Raises
+        ------
+        DataError
+            If two Series have different indexes, or a row breaks a rule (see `from_frame`).
+
+        Examples
+        --------
+        >>> RFMSummary.from_arrays([2, 0], [30.43, 0], [38.86, 38.86], time_unit="week")
+        RFMSummary: 2 customers, 1 with repeat purchases, time unit week
+        """
+        import pandas as pd
+
+        given = {
+            "frequency": frequency, "recency": recency, "T": T,
+            "monetary_value": monetary_value, "customer_id": customer_id,
+        }  # fmt: skip
+        indexed = {name: v.index for name, v in given.items() if isinstance(v, pd.Series)}
+        first, index = next(iter(indexed.items()), ("", None))
+        for name, other in indexed.items():
+            if not other.equals(index):
+                raise DataError(
+                    f"{first} and {name} are Series with different indexes, so their rows may "
+                    "belong to different customers. Align them, or give plain arrays."
+                )
+        if customer_id is None:
+            customer_id = np.arange(len(T)) if index is None else np.asarray(index)
+        return cls(
+            customer_id=customer_id,
+            frequency=frequency,
+            recency=recency,
+            T=T,
+            monetary_value=monetary_value,
+            time_unit=TimeUnit.parse(time_unit),
+        )
+
     def __len__(self) -> int:
         return len(self.customer_id)
 

@@ -62,7 +62,7 @@ def evaluate(objective: Objective, log_params: FloatArray, evaluations: int = 1)
     nll, gradient, hessian = objective(theta)
     gradient = gradient * theta
     hessian = hessian * np.outer(theta, theta) + np.diag(gradient)
-    if not np.isfinite(nll):
+    if not (np.isfinite(nll) and np.isfinite(hessian).all()):
         nll = np.inf
     return Optimum(log_params, nll, gradient, hessian, evaluations)
 
@@ -72,6 +72,6 @@ def _newton_step(gradient: FloatArray, hessian: FloatArray) -> FloatArray:
     curvature, directions = np.linalg.eigh(hessian)
     size = np.abs(curvature)
     size = np.maximum(size, 1e-14 * size.max() + 1e-300)
-    step = -directions @ ((directions.T @ gradient) / size)
-    longest = np.abs(step).max()
+    step: FloatArray = -directions @ ((directions.T @ gradient) / size)
+    longest = float(np.abs(step).max())
     return step * min(1.0, _LONGEST_STEP / longest) if longest > 0 else step

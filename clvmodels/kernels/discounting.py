@@ -43,7 +43,8 @@ def discounted(
     end = min(horizon, _FAR / delta) if delta > 0 else horizon
     width = np.log1p(end / scale)
     # 1e-9 or better: found by trial for rates from an hour's to a year's and up to 10^3 purchases
-    nodes, weights = _gauss_legendre(int(12 + np.max(width, initial=0.0) + abs(delta) * end / 3))
+    bend = delta / 3 if delta > 0 else -2 * delta
+    nodes, weights = _gauss_legendre(int(14 + np.max(width, initial=0.0) + bend * end))
     t = scale * np.expm1(0.5 * width * (nodes + 1))
     jacobian = 0.5 * width * weights * (scale + t)
     value: FloatArray = delta * (np.exp(-delta * t) * jacobian * expected(t)).sum(axis=-1)

@@ -24,7 +24,7 @@ class BetaGeoModel(DropoutAtPurchaseModel):
     --------
     >>> fit = BetaGeoModel().with_params(r=.243, alpha=4.414, a=.793, b=2.426, time_unit="week")
     >>> round(fit.expected_purchases_new_customer("52 weeks"), 3)
-    1.444
+    1.446
     """
 
     key: ClassVar[str] = "beta_geo"

@@ -3,6 +3,7 @@
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +19,8 @@ from clvmodels.units import TimeUnit
 
 _FAR_FROM_ZERO = 0.25  # standard error of log a: a is then four standard errors above 0
 _NO_EVIDENCE = 1.35  # half the 95 % point, 2.71, of the likelihood-ratio test at a boundary
+_NOBODY = 1e-6  # mean dropout that no data can tell from none
+_NEARLY_ALL = 0.95  # mean P(alive) above which a reader will wonder
 
 
 class DropoutAtPurchaseModel(PurchaseModel, ABC):
@@ -56,7 +59,11 @@ class DropoutAtPurchaseModel(PurchaseModel, ABC):
 
     def notes(self, problem: Problem, estimate: Estimate) -> Sequence[str]:
         """See `PurchaseModel.notes`."""
-        return [*rate_limits(estimate), *_dropout_limits(estimate), *_evidence(problem, estimate)]
+        return [
+            *rate_limits(estimate),
+            *_dropout_limits(estimate),
+            *_evidence(self.kernel, problem, estimate),
+        ]
 
 
 def _dropout_limits(estimate: Estimate) -> list[str]:
@@ -64,7 +71,7 @@ def _dropout_limits(estimate: Estimate) -> list[str]:
     loose = {"a", "b"} & set(estimate.diagnostics.boundary)
     theta = estimate.means
     mean = theta["a"] / (theta["a"] + theta["b"])
-    if not loose:
+    if not loose or mean < _NOBODY:
         return []
     if len(loose) == 1:
         return ["The data show next to no dropout, so a and b cannot be told apart."]
@@ -79,7 +86,7 @@ def _dropout_limits(estimate: Estimate) -> list[str]:
     ]
 
 
-def _evidence(problem: Problem, estimate: Estimate) -> list[str]:
+def _evidence(kernel: ModuleType, problem: Problem, estimate: Estimate) -> list[str]:
     """Compare with the NBD, to which the model collapses where nobody drops out.
 
     Where the standard error of log a is small, a is far from 0 and the comparison is foregone.
@@ -90,9 +97,13 @@ def _evidence(problem: Problem, estimate: Estimate) -> list[str]:
     start = np.array([estimate.means["r"], estimate.means["alpha"]])
     nbd = minimise(NBDModel().objective(problem.data, problem.weight), start)
     gain = estimate.loglik + nbd.nll
-    if gain > _NO_EVIDENCE:
+    if gain <= _NO_EVIDENCE:
+        return [
+            "No evidence of dropout: the NBD, which has none, fits as well (log-likelihood within "
+            f"{max(gain, 0):.2f}). P(alive) near 1 then says that nobody seems to leave."
+        ]
+    alive = kernel.prob_alive(**problem.data, **estimate.means) @ problem.weight
+    alive /= problem.customers
+    if alive < _NEARLY_ALL:
         return []
-    return [
-        "No evidence of dropout: the NBD, which has none, fits as well (log-likelihood within "
-        f"{max(gain, 0):.2f}). P(alive) near 1 then says that nobody seems to leave."
-    ]
+    return [f"Little dropout to be seen: P(alive) averages {alive:.3f}."]

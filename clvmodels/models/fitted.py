@@ -1,12 +1,13 @@
 """What every fitted model has, whatever its role: parameters, fit statistics, a summary."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy.special import ndtri
 
-from clvmodels.exceptions import FitError, ParameterError
+from clvmodels.data.summary import RFMSummary
+from clvmodels.exceptions import DataError, FitError, ParameterError
 from clvmodels.inference.estimate import Diagnostics, Estimate
 from clvmodels.inference.problem import Parameter
 
@@ -62,7 +63,8 @@ class FittedModel:
     @property
     def bic(self) -> float:
         """Schwarz's information criterion, k ln(customers) - 2 loglik."""
-        return float(len(self.estimate.names) * np.log(self.estimate.customers) - 2 * self.loglik)
+        deviance = -2 * self.loglik
+        return len(self.estimate.names) * float(np.log(self.estimate.customers)) + deviance
 
     @property
     def diagnostics(self) -> Diagnostics:
@@ -100,6 +102,10 @@ class FittedModel:
             }
         )
 
+    def __sklearn_clone__(self) -> Self:
+        # what never changes is its own copy
+        return self
+
     def __repr__(self) -> str:
         values = ", ".join(f"{k} {v:.4g}" for k, v in self.params.items())
         lines = [f"{self._title}: {values}"]
@@ -132,3 +138,13 @@ def check_level(level: float) -> float:
 def probabilities(level: float) -> tuple[float, float]:
     """Lower and upper tail probability of a central interval."""
     return (1 - check_level(level)) / 2, (1 + level) / 2
+
+
+def check_summary(data: RFMSummary) -> RFMSummary:
+    """The summary itself, or an error that says how to make one of a table."""
+    if not isinstance(data, RFMSummary):
+        raise DataError(
+            f"Models take an RFMSummary, got {type(data).__name__}. Make one with "
+            "RFMSummary.from_frame(table, time_unit=...), or from a log with rfm_summary."
+        )
+    return data

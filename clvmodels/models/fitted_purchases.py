@@ -14,7 +14,7 @@ from clvmodels.exceptions import ParameterError
 from clvmodels.inference.problem import Parameter
 from clvmodels.models import averaging
 from clvmodels.models.averaging import Block, Evaluate
-from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, probabilities
+from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 
 if TYPE_CHECKING:
@@ -272,7 +272,8 @@ class FittedPurchases(FittedModel):
             if_alive = self.model.kernel.purchases_if_alive(
                 block.ages_x, block.ages_T, np.float64(t), **params
             )
-            return self._alive(params, block) * np.take(if_alive, block.pair, axis=-1)
+            out: FloatArray = self._alive(params, block) * np.take(if_alive, block.pair, axis=-1)
+            return out
 
         return evaluate
 
@@ -285,7 +286,8 @@ class FittedPurchases(FittedModel):
                 np.float64(n), block.ages_x, block.ages_T, np.float64(t), **params
             )
             alive = self._alive(params, block)
-            return alive * np.take(if_alive, block.pair, axis=-1) + (n == 0) * (1 - alive)
+            out: FloatArray = alive * np.take(if_alive, block.pair, axis=-1)
+            return out + (1 - alive) if n == 0 else out
 
         return evaluate
 
@@ -349,10 +351,11 @@ class FittedPurchases(FittedModel):
 
     def _histories(self, data: RFMSummary) -> Histories:
         """Distinct histories in the unit of the fit."""
-        return data.compress().scaled(data.time_unit.days / self.time_unit.days)
+        factor = check_summary(data).time_unit.days / self.time_unit.days
+        return data.compress().scaled(factor)
 
     def _times(self, data: RFMSummary) -> tuple[FloatArray, FloatArray]:
-        factor = data.time_unit.days / self.time_unit.days
+        factor = check_summary(data).time_unit.days / self.time_unit.days
         return data.recency * factor, data.T * factor
 
     def _length(self, horizon: HorizonLike) -> float:

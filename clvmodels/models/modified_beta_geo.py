@@ -25,7 +25,7 @@ class ModifiedBetaGeoModel(DropoutAtPurchaseModel):
     >>> model = ModifiedBetaGeoModel()
     >>> fit = model.with_params(r=.525, alpha=6.183, a=.891, b=1.614, time_unit="week")
     >>> round(fit.expected_purchases_new_customer("52 weeks"), 3)
-    1.458
+    1.42
     """
 
     key: ClassVar[str] = "modified_beta_geo"

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from clvmodels.exceptions import DataError, DataWarning, ParameterError, rule_br
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import MLE
 from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.models.fitted import check_summary
 from clvmodels.units import TimeUnit
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class PurchaseModel(ABC):
         """
         from clvmodels.models.fitted_purchases import FittedPurchases
 
-        _check_information(data)
+        _check_information(check_summary(data))
         problem = self._problem(data)
         estimate = (method or MLE()).estimate(problem)
         notes = (
@@ -83,6 +84,10 @@ class PurchaseModel(ABC):
         )
         estimate = replace(estimate, diagnostics=replace(estimate.diagnostics, notes=notes))
         return FittedPurchases(estimate=estimate, model=self, time_unit=data.time_unit)
+
+    def __sklearn_clone__(self) -> Self:
+        # what never changes is its own copy
+        return self
 
     def _given(self, values: Mapping[str, float], time_unit: TimeUnit | str) -> "FittedPurchases":
         """A fitted model with known parameters."""

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, Self, final
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import MLE
 from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.models.averaging import columnwise_quantiles, draws_of
-from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, probabilities
+from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,10 @@ class SpendModel(ABC):
     @abstractmethod
     def simulate(self, x: FloatArray, rng: np.random.Generator, params: Params) -> FloatArray:
         """Mean values of `x` purchases of new customers; NaN where x = 0."""
+
+    def __sklearn_clone__(self) -> Self:
+        # what never changes is its own copy
+        return self
 
     def fit(self, data: RFMSummary, method: Method | None = None) -> "FittedSpend":
         """Estimate the parameters from the mean values of repeat purchases.
@@ -194,7 +198,9 @@ class FittedSpend(FittedModel):
         """Mean values of `frequency` purchases of new customers; NaN where there is none."""
         point = {name: values[:1] for name, values in self.estimate.point.items()}
         rng = np.random.default_rng(seed)
-        return self.model.simulate(np.asarray(frequency, dtype=np.float64), rng, point)[0]
+        x = np.asarray(frequency, dtype=np.float64)
+        means: FloatArray = self.model.simulate(x, rng, point)[0]
+        return means
 
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON: parameters, covariance, diagnostics; no customer rows."""
@@ -228,6 +234,7 @@ def monetary(data: RFMSummary) -> tuple[FloatArray, FloatArray]:
     DataError
         If the summary has no monetary value.
     """
+    check_summary(data)
     if data.monetary_value is None:
         raise DataError(
             "The summary has no monetary_value, so there is no spend to model. Give `value=` to "

@@ -1,6 +1,7 @@
 """What every display is: the numbers as a frame, and a plot of them."""
 
 import io
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class Display(ABC):
         """
         ax = style.new_axes() if ax is None else ax
         self._draw(ax)
-        ax.set_title(self.title, fontsize=10.5, color=style.INK, loc="left", wrap=True)
+        style.title(ax, self.title)
         return ax
 
     def svg(self, title: bool = True) -> str:
@@ -74,7 +75,9 @@ class Display(ABC):
         # the salt keeps names of clip paths apart where several pictures share a page
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": f"{type(self).__name__}{self.title}"}):
             figure.savefig(text, format="svg", transparent=True, metadata=nothing)
-        return "<svg" + text.getvalue().split("<svg", 1)[1].strip()
+        svg = text.getvalue()
+        # names that nothing refers to, and that every picture would have
+        return re.sub(r' id="[a-z]+_[0-9]+"', "", svg[svg.index("<svg") :])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self.title}"

@@ -7,13 +7,22 @@ MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
 
 
-def significant(value: float, digits: int = 3) -> str:
+def significant(value: float, digits: int = 3, *, zeros: bool = False) -> str:
     """A number to so many significant digits, never in powers of ten unless it is minute.
+
+    Parameters
+    ----------
+    value : float
+    digits : int
+    zeros : bool
+        Keep zeros at the end of a fraction, as columns of numbers do.
 
     Examples
     --------
     >>> [significant(v) for v in (1653.42, 0.24259, 12, 1132456, -0.5)]
     ['1,650', '0.243', '12', '1,130,000', '−0.5']
+    >>> significant(0.5, zeros=True)
+    '0.500'
     """
     if math.isnan(value):
         return NONE
@@ -21,21 +30,25 @@ def significant(value: float, digits: int = 3) -> str:
         return "infinite" if value > 0 else f"{MINUS}infinite"
     if value == 0:
         return "0"
-    size = abs(value)
-    if size < 1e-4:
+    if abs(value) < 1e-4:
         return f"{value:.{digits - 1}e}".replace("-", MINUS)
-    places = digits - 1 - math.floor(math.log10(size))
-    rounded = round(size, places)
-    text = f"{rounded:,.{max(places, 0)}f}"
-    if "." in text:
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    text = f"{round(abs(value), places):,.{max(places, 0)}f}"
+    if "." in text and not zeros:
         text = text.rstrip("0").rstrip(".")
     return f"{MINUS}{text}" if value < 0 else text
 
 
 def money(value: float, currency: str = "") -> str:
-    """An amount to three significant digits, with its currency where one is known."""
+    """An amount to three significant digits, with its currency where one is known.
+
+    Examples
+    --------
+    >>> money(1132456, "US$"), money(24.6586)
+    ('US$ 1,130,000', '24.7')
+    """
     text = significant(value)
-    return f"{text} {currency}" if currency and text != NONE else text
+    return f"{currency} {text}" if currency and text != NONE else text
 
 
 def count(value: float) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Self, final
 import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray
+from clvmodels.data.splits import CalibrationHoldoutSplit
 from clvmodels.data.summary import RFMSummary
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.report import style
 from clvmodels.report.display import Display
-from clvmodels.report.numbers import count, percent, significant
+from clvmodels.report.numbers import more_or_less, percent, significant
 from clvmodels.units import Horizon, TimeUnit
 
 if TYPE_CHECKING:
@@ -19,6 +20,141 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ACTUAL = "actual"
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Tracking(Display):
+    """Repeat purchases of the calibration customers by week: those that came, those expected.
+
+    Models see the calibration only; what they say of the time after the cutoff is a forecast.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        method ("actual" or a model's name), start, end (first and last day), holdout (true after
+        the cutoff), purchases, cumulative. The actual purchases add up to all there were.
+    cutoff : datetime64
+        Last day of the calibration.
+    unit : TimeUnit
+        Length of a row.
+    cumulative : bool
+        Whether to plot purchases so far instead of purchases per row.
+
+    References
+    ----------
+    Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
+    275-284, figures 2 and 3: the sum over customers of eq. 9 at each one's age.
+    """
+
+    cutoff: np.datetime64
+    unit: TimeUnit
+    cumulative: bool
+
+    @classmethod
+    def of(
+        cls,
+        split: CalibrationHoldoutSplit,
+        fits: Mapping[str, FittedPurchases],
+        unit: TimeUnit | str = TimeUnit.WEEK,
+        cumulative: bool = False,
+    ) -> Self:
+        """Count purchases by week, and add up what each fit expects of the customers by then.
+
+        Parameters
+        ----------
+        split : CalibrationHoldoutSplit
+        fits : mapping of str to FittedPurchases
+            Models fitted to its calibration, by the names to show.
+        unit : TimeUnit or str
+            Length of a row.
+        cumulative : bool
+            Whether to plot purchases so far instead of purchases per row.
+        """
+        import pandas as pd
+
+        data = split.calibration
+        rows = split.repeat_purchases_by_period(unit)
+        ages, age_of = np.unique(data.T, return_inverse=True)
+        customers = np.bincount(age_of, data.weight)
+        reached = np.maximum(ages + rows["elapsed"].to_numpy()[:, None], 0.0)
+        columns = {ACTUAL: rows["purchases"].to_numpy(np.float64)}
+        for name, fit in fits.items():
+            factor = data.time_unit.days / fit.time_unit.days
+            expected = fit.expected_curve(reached * factor) @ customers
+            columns[name] = np.diff(expected, prepend=0.0)
+        parts = [
+            rows[["start", "end", "holdout"]].assign(
+                method=name, purchases=purchases, cumulative=np.cumsum(purchases)
+            )
+            for name, purchases in columns.items()
+        ]
+        frame = pd.concat(parts, ignore_index=True)
+        order = ["method", "start", "end", "holdout", "purchases", "cumulative"]
+        return cls(
+            frame[order], np.datetime64(data.observation_end), TimeUnit.parse(unit), cumulative
+        )
+
+    def error(self, holdout: bool = False) -> dict[str, float]:
+        """By what share each model's total misses the actual one, at the end.
+
+        Parameters
+        ----------
+        holdout : bool
+            Count the holdout alone, instead of everything since the first purchase.
+        """
+        rows = self.frame[self.frame["holdout"]] if holdout else self.frame
+        total = rows.groupby("method", sort=False)["purchases"].sum()
+        return {
+            str(name): float(value / total[ACTUAL] - 1)
+            for name, value in total.items()
+            if name != ACTUAL
+        }
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        name = next(iter(self.error()))
+        if self.cumulative:
+            end = np.datetime_as_string(self.frame["end"].to_numpy().max(), "D")
+            return f"By {end}, {name} expects {more_or_less(self.error()[name])} purchases than came"
+        return (
+            f"{name} foresees {more_or_less(self.error(holdout=True)[name])} purchases in the "
+            "holdout than came"
+        )
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        kind = "so far" if self.cumulative else f"per {self.unit}"
+        return (
+            f"Repeat purchases {kind} of the customers of the calibration period. The models were "
+            "fitted to what lies before the dotted line; behind it, they forecast."
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        column = "cumulative" if self.cumulative else "purchases"
+        parts = {name: part for name, part in self.frame.groupby("method", sort=False)}
+        actual = parts.pop(ACTUAL)
+        ax.plot(actual["end"], actual[column], color=style.INK, linewidth=1.6, label=ACTUAL)
+        for name, look in style.looks(map(str, parts)).items():
+            part = parts[name]
+            ax.plot(
+                part["end"], part[column], color=look.color, linestyle=look.dash, linewidth=1.6,
+                label=name,
+            )  # fmt: skip
+        ax.axvline(self.cutoff, color=style.SHADE, linestyle=":", linewidth=1.4)
+        locator = AutoDateLocator(maxticks=6)
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        style.amounts(ax.yaxis)
+        ax.set_ylim(bottom=0)
+        kind = "so far" if self.cumulative else f"per {self.unit}"
+        ax.set(xlabel=f"{self.unit} ending", ylabel=f"repeat purchases {kind}")
+        style.tidy(ax)
+        style.legend(ax)
 
 
 @final
@@ -111,7 +247,7 @@ class FrequencyHistogram(Display):
         top = int(self.frame["purchases"].max())
         ax.set_xticks(range(top + 1), [*map(str, range(top)), f"{top}+"])
         ax.set(xlabel="repeat purchases", ylabel="customers")
-        ax.yaxis.set_major_formatter("{x:,.0f}")
+        style.amounts(ax.yaxis)
         style.tidy(ax)
         style.legend(ax)
 
@@ -129,10 +265,13 @@ class AliveMatrix(Display):
         The model.
     age : Horizon
         Age of the customers: that of the oldest in the summary.
+    once : float
+        P(alive) of a customer of that age without repeat purchases.
     """
 
     name: str
     age: Horizon
+    once: float
 
     @classmethod
     def of(cls, name: str, fit: FittedPurchases, data: RFMSummary, steps: int = 60) -> Self:
@@ -154,7 +293,8 @@ class AliveMatrix(Display):
         most = int(np.clip(np.quantile(repeats, 0.99) if len(repeats) else 0, 5, 40))
         oldest = float(data.T.max())
         middles = (np.arange(steps) + 0.5) * oldest / steps
-        x, t_x = (grid.ravel() for grid in np.meshgrid(np.arange(1.0, most + 1), middles))
+        pairs = np.meshgrid(np.arange(1.0, most + 1), middles)
+        x, t_x = (np.append(0.0, values.ravel()) for values in pairs)
         grid = RFMSummary(
             customer_id=np.arange(len(x)),
             frequency=x,
@@ -164,8 +304,9 @@ class AliveMatrix(Display):
             time_unit=data.time_unit,
         )
         alive = fit.probability_alive(grid)
-        frame = pd.DataFrame({"frequency": x.astype(int), "recency": t_x, "p_alive": alive})
-        return cls(frame, name, Horizon(oldest, data.time_unit))
+        frame = pd.DataFrame({"frequency": x.astype(int), "recency": t_x, "p_alive": alive})[1:]
+        once = float(alive[0])
+        return cls(frame.reset_index(drop=True), name, Horizon(oldest, data.time_unit), once)
 
     @property
     def title(self) -> str:
@@ -185,7 +326,8 @@ class AliveMatrix(Display):
         return (
             f"Probability of being alive {self.age.length:.0f} {self.age.unit}s after the first "
             "purchase, by number of repeat purchases and when the last one was. Frequent buyers "
-            "who fall silent are given up soonest."
+            "who fall silent are given up soonest. Of a customer who bought only once it is "
+            f"{significant(self.once)}."
         )
 
     def _matrix(self) -> tuple[AnyArray, AnyArray, FloatArray]:

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from clvmodels.report.numbers import percent, significant
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK: Final = "#1a1a1b"
@@ -16,6 +19,15 @@ PAPER: Final = "#fefeff"
 # Okabe and Ito (2008), Color Universal Design, without its black (the actual values) and yellow
 # (too pale on white)
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+ROLES: Final = {
+    INK: "ink",
+    GRID: "grid",
+    SHADE: "shade",
+    PAPER: "paper",
+    **{colour: f"series-{k}" for k, colour in enumerate(_COLOURS)},
+}
+"""What each colour is for: the names by which a page has its own for light and dark."""
+
 _DASHES: Final = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (3, 3)))
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
@@ -50,11 +62,34 @@ def tidy(ax: "Axes", *, grid: str = "y") -> None:
     ax.spines[["left", "bottom"]].set_color(SHADE)
     ax.tick_params(colors=INK, which="both", labelsize=9)
     for label in (ax.xaxis.label, ax.yaxis.label):
-        label.set(color=INK, fontsize=9.5)
+        label.set(color=INK, fontsize=9.5, parse_math=False)  # a dollar sign is a dollar sign
     ax.grid(visible=True, axis=grid, color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)
 
 
-def legend(ax: "Axes", **where: str) -> None:
+def title(ax: "Axes", text: str) -> None:
+    """What the plot shows, above it."""
+    ax.set_title(text, fontsize=10.5, color=INK, loc="left", wrap=True, parse_math=False)
+
+
+def amounts(axis: "Axis") -> None:
+    """Numbers of any size along an axis, never in powers of ten."""
+    axis.set_major_formatter(lambda value, _: significant(value))
+
+
+def shares(axis: "Axis") -> None:
+    """Percentages along an axis."""
+    axis.set_major_formatter(lambda value, _: percent(value))
+
+
+def legend(ax: "Axes", loc: str = "best") -> None:
     """A legend without a frame."""
-    ax.legend(frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, **where)
+    ax.legend(frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc)
+
+
+def legend_below(ax: "Axes") -> None:
+    """A legend in one line under a plot whose points leave no room for it."""
+    ax.legend(
+        frameon=False, labelcolor=INK, fontsize=9, handlelength=1.2, columnspacing=1.2,
+        loc="upper center", bbox_to_anchor=(0.3, -0.17), ncols=4,
+    )  # fmt: skip

@@ -8,14 +8,84 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clvmodels.evaluation import metrics
+from clvmodels.evaluation.calibration import calibration_by_decile
+from clvmodels.evaluation.holdout import HoldoutComparison
 from clvmodels.exceptions import ParameterError
 from clvmodels.report import style
 from clvmodels.report.display import Display
-from clvmodels.report.numbers import count, money, percent, significant
+from clvmodels.report.numbers import count, money, percent, signed_percent
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class League(Display):
+    """By what share each method missed the revenue of the holdout, all customers together.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        method, kind, bias, bias_se, rmse: one row per method, least error per customer first.
+    """
+
+    @classmethod
+    def of(cls, comparison: HoldoutComparison) -> Self:
+        """Take the bias of every method, but those that failed, from a comparison."""
+        import pandas as pd
+
+        table = comparison.table
+        frame = pd.DataFrame(
+            {
+                "method": table["method"],
+                "kind": table["kind"],
+                "bias": table["value_bias"],
+                "bias_se": comparison.table_se["value_bias"],
+                "rmse": table["value_rmse"],
+            }
+        )
+        frame = frame.dropna(subset="rmse")
+        # equal to four digits is equal: the order of the comparison stands
+        order = np.argsort(np.round(frame["rmse"] / frame["rmse"].max(), 4), kind="stable")
+        return cls(frame.iloc[order].reset_index(drop=True))
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        nearest = self.frame.loc[self.frame["bias"].abs().idxmin()]
+        return (
+            f"All customers together, {nearest['method']} came nearest "
+            f"({signed_percent(nearest['bias'])}); customer by customer, "
+            f"{self.frame['method'].iloc[0]}"
+        )
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        return (
+            "Revenue foreseen for the holdout, in per cent above or below what came; bars show "
+            "two standard errors. Methods stand in the order of their error per customer (RMSE), "
+            "least first."
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        ax.axvline(0, color=style.SHADE, linewidth=1)
+        place = -np.arange(len(self.frame))
+        for kind, look in style.looks(self.frame["kind"].unique()).items():
+            rows = (self.frame["kind"] == kind).to_numpy()
+            part = self.frame[rows]
+            ax.errorbar(
+                part["bias"], place[rows], xerr=2 * part["bias_se"], fmt=look.marker,
+                color=look.color, markersize=5, linewidth=1, label=kind,
+            )  # fmt: skip
+        ax.set_yticks(place, self.frame["method"])
+        ax.locator_params("x", nbins=5)
+        style.shares(ax.xaxis)
+        ax.set(xlabel="revenue foreseen, relative to what came")
+        style.tidy(ax, grid="x")
+        style.legend_below(ax)
 
 
 @final
@@ -35,36 +105,34 @@ class DecileCalibration(Display):
     currency: str
 
     @classmethod
-    def of(cls, predictions: "pd.DataFrame", methods: Sequence[str], currency: str = "") -> Self:
+    def of(
+        cls, comparison: HoldoutComparison, methods: Sequence[str], currency: str = ""
+    ) -> Self:
         """Group the customers by each method's predictions.
 
         Parameters
         ----------
-        predictions : DataFrame
-            method, predicted_value, actual_value: one row per method and customer.
+        comparison : HoldoutComparison
+            From `compare_holdout`.
         methods : sequence of str
-            Which methods to show.
+            Which of its methods to show.
         currency : str
             Of the amounts.
 
         Raises
         ------
         ParameterError
-            If a method is not among the predictions.
+            If a method is not among those compared.
         """
         import pandas as pd
 
-        by_method = dict(iter(predictions.groupby("method", sort=False)))
-        parts = []
+        by_method = dict(iter(calibration_by_decile(comparison).groupby("method", sort=False)))
         for name in methods:
             if name not in by_method:
                 known = ", ".join(map(str, by_method))
                 raise ParameterError(f"There are no predictions of {name!r}; there are {known}.")
-            part = by_method[name]
-            table = metrics.decile_calibration(part["actual_value"], part["predicted_value"])
-            parts.append(table.assign(method=name))
-        frame = pd.concat(parts, ignore_index=True)
-        return cls(frame[["method", *(c for c in frame if c != "method")]], currency)
+        frame = pd.concat([by_method[name] for name in methods], ignore_index=True)
+        return cls(frame, currency)
 
     @property
     def title(self) -> str:
@@ -98,13 +166,11 @@ class DecileCalibration(Display):
                 part["predicted_mean"], part["actual_mean"], linestyle=look.dash, color=look.color,
                 marker=look.marker, markersize=5, linewidth=1, label=name,
             )  # fmt: skip
-        for axis in (ax.xaxis, ax.yaxis):
-            axis._set_axes_scale("symlog", linthresh=small) if False else None
         ax.set_xscale("symlog", linthresh=small)
         ax.set_yscale("symlog", linthresh=small)
         ax.set(xlim=(0, limit), ylim=(0, limit))
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter("{x:,.4g}")
+            style.amounts(axis)
         unit = f" ({self.currency})" if self.currency else ""
         ax.set(xlabel=f"predicted mean value{unit}", ylabel=f"actual mean value{unit}")
         style.tidy(ax, grid="both")
@@ -189,9 +255,9 @@ class ValueDistribution(Display):
         ax.set_xscale("log")
         for name, at, dash in (("median", self.median, "--"), ("mean", self.mean, "-")):
             if at > 0:
-                ax.axvline(at, color=style.INK, linestyle=dash, linewidth=1.2, label=f"{name} {significant(at)}")
-        ax.xaxis.set_major_formatter("{x:,.4g}")
-        ax.yaxis.set_major_formatter("{x:,.0f}")
+                ax.axvline(at, color=style.INK, linestyle=dash, linewidth=1.2, label=f"{name} {money(at)}")
+        style.amounts(ax.xaxis)
+        style.amounts(ax.yaxis)
         unit = f" ({self.currency})" if self.currency else ""
         ax.set(xlabel=f"lifetime value{unit}", ylabel="customers")
         style.tidy(ax)
@@ -236,7 +302,7 @@ class Concentration(Display):
         """See `Display.title`."""
         first = self.frame[self.frame["series"] == self.frame["series"].iloc[0]]
         held = np.interp(0.1, first["share_of_customers"], first["share_of_value"])
-        return f"A tenth of the customers hold {percent(held)} of the value"
+        return f"A tenth of the customers hold {percent(held)} of the {first['series'].iloc[0]}"
 
     @property
     def caption(self) -> str:
@@ -255,7 +321,7 @@ class Concentration(Display):
                 linestyle=look.dash, linewidth=1.8, label=name,
             )  # fmt: skip
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter("{x:.0%}")
+            style.shares(axis)
         ax.set(xlabel="most valuable share of the customers", ylabel="share of the value")
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
         style.tidy(ax, grid="both")

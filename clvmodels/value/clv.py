@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, final
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class CLVModel:
     ...                  discount=clv.DiscountRate(0.10, per="year"), margin=0.30)
     >>> value = model.fit(rfm)
     >>> value.predict(rfm, horizon="12 months").clv.head(2).round(2).tolist()
-    [11.01, 1.41]
+    [11.07, 1.41]
     """
 
     purchases: PurchaseModel | FittedPurchases
@@ -85,6 +85,10 @@ class CLVModel:
             object.__setattr__(self, "margin", float(self.margin))
         if self.timing not in ("continuous", "month_end"):
             raise ParameterError(f"timing is 'continuous' or 'month_end', got {self.timing!r}.")
+
+    def __sklearn_clone__(self) -> Self:
+        # what never changes is its own copy
+        return self
 
     def fit(self, data: RFMSummary, method: Method | None = None) -> "FittedCLV":
         """Fit both models to a summary with monetary values; fitted ones are kept as they are.
@@ -249,6 +253,9 @@ class FittedCLV:
             ends = np.quantile(draws[name], [low, high])
             out.append({"quantity": name, "estimate": value, "lo": ends[0], "hi": ends[1]})
         return pd.DataFrame(out)
+
+    def __sklearn_clone__(self) -> Self:
+        return self
 
     def save(self, path: str | Path) -> None:
         """Write both fits and the terms as JSON; no customer rows."""

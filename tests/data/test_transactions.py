@@ -35,8 +35,8 @@ def test_purchases_of_one_day_are_one_and_of_different_hours_are_two():
     assert daily.report.merged == 1
     hourly = rfm_summary(log, time_unit="hour", observation_end="2019-01-31 00:00")
     assert hourly.frequency == 2
-    assert hourly.recency / 24 == pytest.approx(29.375)
-    assert hourly.T / 24 == pytest.approx(281.2083333333333)
+    assert hourly.recency[0] / 24 == 29.375
+    assert hourly.T[0] / 24 == pytest.approx(281.2083333333333)
     assert hourly.report.merged == 0
     assert "hour" in repr(hourly)
 
@@ -162,7 +162,7 @@ def test_text_dates_that_are_not_iso_need_a_format():
 
 def test_a_two_digit_year_is_not_an_iso_date():
     log = pd.DataFrame({"customer_id": [1, 1], "date": ["2024-01-05", "12-11-10"]})
-    with pytest.raises(DataError, match="1 of 2 dates in 'date' .*'12-11-10'"):
+    with pytest.raises(DataError, match=r"1 of 2 dates in 'date' .*'12-11-10'"):
         rfm_summary(log, time_unit="day")
 
 
@@ -342,12 +342,14 @@ def last_in_first_out(values: list[float]) -> tuple[list[float], float]:
 AMOUNTS = st.lists(st.integers(-6, 8).filter(bool), min_size=1, max_size=12)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(AMOUNTS, min_size=20, max_size=40))
 def test_refunds_take_back_last_in_first_out_as_a_stack_does(customers):
     day = np.datetime64("2024-01-01")
     rows = [
-        (i, day + j, float(v)) for i, values in enumerate(customers) for j, v in enumerate(values)
+        (i, day + np.timedelta64(j, "D"), float(v))
+        for i, values in enumerate(customers)
+        for j, v in enumerate(values)
     ]
     rows.append((len(customers), day, 1.0))  # someone is always left
     rfm = rfm_summary(
@@ -385,7 +387,7 @@ def test_zero_amounts_count_drop_or_stop():
 
 def test_missing_amounts_stop_or_drop():
     log = make_log([(1, "2024-01-01", 5.0), (1, "2024-01-02", np.nan), (2, "2024-01-04", 8.0)])
-    with pytest.raises(DataError, match="1 of 3 rows have no amount.*missing_value='drop'"):
+    with pytest.raises(DataError, match=r"1 of 3 rows have no amount.*missing_value='drop'"):
         rfm_summary(log, time_unit="day", value="value")
     rfm = rfm_summary(log, time_unit="day", value="value", missing_value="drop")
     assert rfm.frequency.tolist() == [0, 0]
@@ -507,7 +509,7 @@ def kinds(log: pd.DataFrame, folder: Path) -> dict[str, object]:
         "polars": pl.from_pandas(log),
         "polars lazy": pl.from_pandas(log).lazy(),
         "arrow": pa.Table.from_pandas(log),
-        "ibis": ibis.duckdb.connect().create_table("log", log),
+        "ibis": ibis.duckdb.connect().create_table("log", pa.Table.from_pandas(log)),
         "parquet": str(folder / "log.parquet"),
         "parquet path": folder / "log.parquet",
         "parquets": folder / "part-*.parquet",
@@ -603,7 +605,7 @@ def test_amounts_must_be_numbers_and_ids_of_one_type(cdnow):
     with pytest.raises(DataError, match="'value' holds string, not numbers"):
         rfm_summary(cdnow.assign(value="5 EUR"), time_unit="day", value="value")
     mixed = pd.DataFrame({"customer_id": ["a", 1], "date": pd.to_datetime(["2024-01-01"] * 2)})
-    with pytest.raises(DataError, match="'customer_id' cannot be read.*one type"):
+    with pytest.raises(DataError, match=r"'customer_id' cannot be read.*one type"):
         rfm_summary(mixed, time_unit="day")
 
 

@@ -36,15 +36,29 @@ def quick(small_split):
     return compare_holdout({"nbd": nbd(margin=0.3), **formulas, **BASELINES}, small_split)
 
 
-def test_the_default_league(small_split):
-    league = default_models(RATE, margin=0.3)
-    comparison = compare_holdout(league, small_split)
-    assert comparison.table["method"].tolist() == list(league)
-    assert comparison.table["kind"].tolist() == (
+def test_the_default_league(small_league):
+    assert small_league.table["method"].tolist() == list(default_models(RATE))
+    assert small_league.table["kind"].tolist() == (
         3 * ["model"] + ["lifetimes"] + 5 * ["textbook"] + 3 * ["baseline"]
     )
-    assert (comparison.table["error"] == "").all()
-    assert comparison.models["lifetimes BG/NBD"].spend.estimate.method.startswith("Lifetimes")
+    assert (small_league.table["error"] == "").all()
+    fit = small_league.models["lifetimes BG/NBD"]
+    assert fit.purchases.estimate.method.startswith("Lifetimes")
+    assert fit.spend.estimate.method.startswith("Lifetimes")
+
+
+def test_lifetime_values_of_the_league(small_league, small_split):
+    claims = small_league.lifetime.set_index("method")
+    none = ["same rate as before", "mean"]
+    assert claims.index[claims["total"].isna()].tolist() == none
+    assert claims.loc[none, "note"].str.startswith("no finite value").all()
+    finite = claims.drop(none)
+    assert ((finite["lo"] <= finite["total"]) & (finite["total"] <= finite["hi"])).all()
+    assert finite["per_customer"].to_numpy() == pytest.approx(
+        finite["total"].to_numpy() / len(small_split.calibration)
+    )
+    # everyone stays for ever: the dearest claim of all
+    assert claims["total"].idxmax() == "NBD"
 
 
 def test_predictions_are_long_and_what_the_table_is_made_of(quick, small_split):
@@ -166,8 +180,8 @@ def test_standard_errors_are_those_of_the_sampling_theory(quick):
     error = (rows["predicted_value"] - rows["actual_value"]).abs()
     expected = error.std() / np.sqrt(len(error))
     se = quick.table_se.set_index("method")
-    # 200 samples give a standard error to 5 %; three of those
-    assert se.loc["nbd", "value_mae"] == pytest.approx(expected, rel=0.15)
+    # 100 samples give a standard error to 7 %; three of those
+    assert se.loc["nbd", "value_mae"] == pytest.approx(expected, rel=0.21)
     assert se.loc["zero", "value_bias"] == 0
     assert se.loc["mean", "value_gini"] == 0
 
@@ -224,6 +238,9 @@ def test_what_cannot_be_compared_is_refused(small_split):
         customer_id=data.customer_id, frequency=data.frequency, recency=data.recency, T=data.T,
         monetary_value=None, time_unit="week",
     )  # fmt: skip
-    for split in (replace(small_split, holdout_value=None), replace(small_split, calibration=without)):
+    for split in (
+        replace(small_split, holdout_value=None),
+        replace(small_split, calibration=without),
+    ):
         with pytest.raises(DataError, match="no values"):
             compare_holdout(BASELINES, split)

@@ -132,3 +132,17 @@ def residual_if_alive(x, T, delta, horizon, r, alpha, a, b):
     if delta > 0:
         knots += [k for k in (1 / delta, 10 / delta) if k < far]
     return mp.quad(lambda u: mp.exp(-delta * u) * rate(u), [0, *sorted(knots), far])
+
+
+@mp.workdps(20)
+def residual_if_alive_by_mixing(x, T, delta, r, alpha, a, b):
+    """The same for ever: lambda / (delta + lambda p), its mean over lambda by Tricomi's function."""
+    x, T, delta, r, alpha, a, b = _mpf(x, T, delta, r, alpha, a, b)
+    shape, scale, b = r + x, alpha + T, b + x
+
+    def term(p):
+        z = scale * delta / p
+        given_p = shape / p * z**shape * mp.hyperu(shape + 1, shape + 1, z)
+        return given_p * p ** (a - 1) * (1 - p) ** (b - 1) / mp.beta(a, b)
+
+    return mp.quad(term, [0, mp.mpf("1e-4"), mp.mpf("1e-3"), mp.mpf("1e-2"), mp.mpf("0.1"), 1])

@@ -1,0 +1,67 @@
+"""Writing files that are whole or not there."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from clvmodels.exceptions import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS: Final = (".parquet", ".csv", ".json")
+
+
+def check_target(path: Path, formats: tuple[str, ...] = FORMATS) -> None:
+    """Refuse, before any work is done, a file that could not be written at its end.
+
+    Raises
+    ------
+    ParameterError
+        If the name ends in no known format.
+    OSError
+        If its folder does not exist or cannot be written to, or the path is a folder.
+    """
+    if path.suffix not in formats:
+        raise ParameterError(f"Cannot tell the format of {path}: end it in {' or '.join(formats)}.")
+    if path.is_dir():
+        raise IsADirectoryError(f"Cannot write {path}: it is a folder.")
+    folder = path.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(f"Cannot write {path}: there is no folder {folder}.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"Cannot write {path}: no permission to write to {folder}.")
+
+
+def write_frame(frame: "pd.DataFrame", path: Path) -> None:
+    """Write a table as Parquet, CSV or JSON (one object per row), by the ending of its name."""
+    write: dict[str, Callable[[Path], object]] = {
+        ".parquet": lambda file: frame.to_parquet(file, index=False),
+        ".csv": lambda file: frame.to_csv(file, index=False),
+        ".json": lambda file: frame.to_json(
+            file, orient="records", date_format="iso", double_precision=15, indent=1
+        ),
+    }
+    _beside(path, write[path.suffix])
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text as UTF-8."""
+    _beside(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def _beside(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside the target, then rename: a reader never sees half a file."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)  # mkstemp keeps others out
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+"""What a study found, in plain words."""
+
+from typing import Any
+
+from clvmodels.models.fitted import FittedModel
+from clvmodels.report.numbers import count, money, percent, signed_percent
+from clvmodels.report.study import Study, best
+from clvmodels.units import DiscountRate
+
+
+def all_of(study: Study) -> dict[str, str]:
+    """The findings under their headings."""
+    return {
+        "What the customers are worth": worth(study),
+        "How the methods fared": contest(study),
+        "What the interval leaves out": caution(study),
+        "What became of the data": data(study),
+    }
+
+
+def worth(study: Study) -> str:
+    """What the base is worth."""
+    year = study.year.set_index("quantity")["estimate"]
+    interval = f"{money(study.equity.lo)} to {money(study.equity.hi)}"
+    return (
+        f"The {count(study.base.customers())} customers are worth "
+        f"{money(study.equity.estimate, study.currency)} from {study.as_of} on "
+        f"({percent(study.level)} interval {interval}): the profit expected of all their future "
+        f"purchases, at {margin_in_words(study.value.model.margin)}, discounted at "
+        f"{rate_in_words(study.value.model.discount)}. Within 12 months they should make "
+        f"{money(year['purchases'])} purchases and bring "
+        f"{money(year['revenue'], study.currency)} of revenue. {study.name} with "
+        f"{study.value.spend.model.title} says so, fitted to the whole log."
+    )
+
+
+def contest(study: Study) -> str:
+    """How the best model did on purchases nobody fitted, against formulas and baselines."""
+    split = study.comparison.split
+    first = best(study.comparison, "model")
+    told = [
+        f"On the {split.horizon} after {_day(split.calibration.observation_end)}, which no method "
+        f"had seen, {first} was the model with the least error per customer: "
+        f"{_error(study, first)}; it foresaw {_missed(study, first)}."
+    ]
+    for kind, noun in (("textbook", "textbook formula"), ("baseline", "baseline without a model")):
+        if (study.comparison.table["kind"] == kind).any():
+            name = best(study.comparison, kind)
+            told.append(
+                f"The best {noun}, {name}, had {_error(study, name)} and foresaw "
+                f"{_missed(study, name)}."
+            )
+    nearest = study.comparison.table["value_bias"].abs().idxmin()
+    name = study.comparison.table["method"][nearest]
+    if name != first:
+        told.append(
+            f"All customers together, {name} came nearest "
+            f"({signed_percent(_row(study, name)['value_bias'])})."
+        )
+    return " ".join(told)
+
+
+def caution(study: Study) -> str:
+    """What the interval does not cover."""
+    return (
+        "The interval says how sure the model's parameters are, not whether the model is right. "
+        f"The holdout tells of the latter: there, {study.name} foresaw "
+        f"{_missed(study, study.name)}."
+    )
+
+
+def data(study: Study) -> str:
+    """What was dropped from the log."""
+    report = study.base.report
+    split = study.comparison.split
+    lost = report.rows_read - report.rows_used
+    told = (
+        f"Of {count(report.rows_read)} rows, {count(report.rows_used)} were used and "
+        f"{count(lost) if lost else 'none'} left out."
+        if report.rows_read
+        else "The log was given as a summary."
+    )
+    if report.merged:
+        told += (
+            f" {count(report.merged)} were merged with another purchase of the same customer on "
+            f"the same {report.period}."
+        )
+    if split.newcomers:
+        told += (
+            f" {count(split.newcomers)} customers first bought in the holdout: they are valued, "
+            "but were not part of the comparison."
+        )
+    return told
+
+
+def of_fit(fit: FittedModel) -> str:
+    """How a fit went."""
+    estimate, diagnostics = fit.estimate, fit.diagnostics
+    went = "Converged" if diagnostics.converged else "Did NOT converge"
+    edge = f" Not pinned down by the data: {', '.join(diagnostics.boundary)}."
+    return " ".join(
+        [
+            f"{went}: {estimate.method} on {count(estimate.customers)} customers, log-likelihood "
+            f"{fit.loglik:,.2f}, AIC {fit.aic:,.1f}.",
+            *([edge.strip()] if diagnostics.boundary else []),
+            *diagnostics.notes,
+        ]
+    )
+
+
+def margin_in_words(margin: float | str) -> str:
+    """A margin as people write it."""
+    if isinstance(margin, str):
+        return f"the margin in column {margin}"
+    return "full revenue" if margin == 1 else f"a margin of {percent(margin)}"
+
+
+def rate_in_words(rate: DiscountRate) -> str:
+    """A discount rate as people write it."""
+    continuous = ", compounded continuously" if rate.compounding == "continuous" else ""
+    return f"{percent(rate.rate, 3)} per {rate.per}{continuous}"
+
+
+def _row(study: Study, name: str) -> Any:
+    table = study.comparison.table
+    return table[table["method"] == name].iloc[0]
+
+
+def _error(study: Study, name: str) -> str:
+    return f"RMSE {money(_row(study, name)['value_rmse'], study.currency)}"
+
+
+def _missed(study: Study, name: str) -> str:
+    bias = _row(study, name)["value_bias"]
+    if abs(bias) < 0.005:
+        return "the revenue that came, within 0.5 %"
+    return f"{percent(abs(bias))} {'more' if bias > 0 else 'less'} revenue than came"
+
+
+def _day(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d}"

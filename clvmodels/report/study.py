@@ -1,0 +1,139 @@
+"""Everything a report says: methods compared on a holdout, and the base valued by the best model."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, final
+
+from clvmodels.data.summary import RFMSummary
+from clvmodels.evaluation.holdout import HoldoutComparison
+from clvmodels.exceptions import DataError, ParameterError
+from clvmodels.units import Horizon
+from clvmodels.value.clv import FittedCLV
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+YEAR: Final = Horizon(12, "month")
+
+
+class Interval(NamedTuple):
+    """A value and the limits of its interval."""
+
+    estimate: float
+    lo: float
+    hi: float
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Methods compared, and the whole base valued.
+
+    Attributes
+    ----------
+    source : str
+        Name of the log.
+    comparison : HoldoutComparison
+        Every method on the holdout.
+    name : str
+        The model that values the base.
+    base : RFMSummary
+        The whole log, holdout included.
+    value : FittedCLV
+        That model, fitted to the whole log.
+    predictions : DataFrame
+        One row per customer: the columns of `FittedCLV.predict` for the next 12 months, and
+        lifetime_clv, lifetime_clv_lo, lifetime_clv_hi for all the future.
+    year : DataFrame
+        Totals of the next 12 months: quantity, estimate, lo, hi.
+    equity : Interval
+        Discounted value of all the future of the base.
+    level : float
+        Probability of the intervals.
+    currency : str
+        Of the amounts; may be empty.
+    """
+
+    source: str
+    comparison: HoldoutComparison
+    name: str
+    base: RFMSummary
+    value: FittedCLV
+    predictions: "pd.DataFrame"
+    year: "pd.DataFrame"
+    equity: Interval
+    level: float
+    currency: str
+
+    @classmethod
+    def of(
+        cls,
+        comparison: HoldoutComparison,
+        base: RFMSummary,
+        *,
+        source: str,
+        name: str | None = None,
+        currency: str = "",
+    ) -> Self:
+        """Fit the chosen model to the whole log and value every customer.
+
+        Parameters
+        ----------
+        comparison : HoldoutComparison
+            Of methods on a part of the same log.
+        base : RFMSummary
+            Summary of the whole log, with monetary values.
+        source : str
+            Name of the log.
+        name : str, optional
+            Model that values the base; the one with the least error per customer if not given.
+        currency : str
+            Of the amounts.
+
+        Raises
+        ------
+        ParameterError
+            If `name` is no model of the comparison.
+        """
+        chosen = best(comparison, "model") if name is None else name
+        fitted = comparison.models.get(chosen)
+        if not isinstance(fitted, FittedCLV):
+            models = (k for k, fit in comparison.models.items() if isinstance(fit, FittedCLV))
+            raise ParameterError(f"{chosen!r} cannot value the base; use {' or '.join(models)}.")
+        level = comparison.level
+        value = fitted.model.fit(base)
+        lifetime = value.predict(base, None, level=level)
+        columns = {f"lifetime_{c}": lifetime[c] for c in ("clv", "clv_lo", "clv_hi")}
+        equity = value.totals(base, None, level=level).iloc[0]
+        return cls(
+            source=source,
+            comparison=comparison,
+            name=chosen,
+            base=base,
+            value=value,
+            predictions=value.predict(base, YEAR, level=level).assign(**columns),
+            year=value.totals(base, YEAR, level=level),
+            equity=Interval(*(float(equity[c]) for c in Interval._fields)),
+            level=level,
+            currency=currency,
+        )
+
+    @property
+    def as_of(self) -> str:
+        """Day from which the future counts."""
+        end = self.base.observation_end
+        return "the end of observation" if end is None else f"{end:%Y-%m-%d}"
+
+
+def best(comparison: HoldoutComparison, kind: str) -> str:
+    """Method of a kind with the least error per customer (RMSE of value).
+
+    Raises
+    ------
+    DataError
+        If all of them failed.
+    """
+    rows = comparison.table[comparison.table["kind"] == kind].dropna(subset="value_rmse")
+    if rows.empty:
+        errors = comparison.table[comparison.table["error"] != ""]["error"]
+        raise DataError(f"No {kind} could be fitted. {next(iter(errors), '')}".rstrip())
+    return str(rows.loc[rows["value_rmse"].idxmin(), "method"])
