@@ -79,8 +79,8 @@ def _apply_policies(
         ),
     ):  # fmt: skip
         if refused and counts.get(name):
-            ids = log.rows.filter(flags[name]).select("customer_id").distinct()
-            first = log.source.fetch_arrays(ids.order_by("customer_id").limit(5))["customer_id"]
+            bad = log.rows.filter(flags[name]).group_by("customer_id").agg(rows=lambda t: t.count())
+            first = log.source.fetch_arrays(bad.order_by("customer_id").limit(5))["customer_id"]
             raise DataError(
                 f"{counts[name]:,} of {counts['inside']:,} rows {rule}, first of customers "
                 f"{', '.join(map(str, first.tolist()))}. {remedy}"

@@ -149,7 +149,18 @@ class ObservationEnd:
 
     @classmethod
     def after(cls, last: datetime, period: TimeUnit) -> Self:
-        """End of the day (hour) that holds `last`."""
+        """End of the day (hour) that holds `last`.
+
+        Raises
+        ------
+        DataError
+            If `last` is as late as a date can be, which is never meant.
+        """
+        if last.year == date.max.year:
+            raise DataError(
+                f"The last purchase is on {last:%Y-%m-%d}: a placeholder? Give the observation_end, "
+                "and what lies after it is left out and counted."
+            )
         start = _floor(last, period)
         return cls(start + timedelta(days=period.days), False, start)
 

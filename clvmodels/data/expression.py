@@ -151,7 +151,7 @@ def longest_silence(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
     """How many periods at most went by from one period with purchases to the next."""
     import ibis
 
-    days = purchases(rows, by, end).select("period").distinct()
+    days = per_period(purchases(rows, by, end))
     before = days.period.lag().over(ibis.window(order_by=days.period))
     gaps = days.select(gap=days.period.delta(before, unit=by.period.value))
     return gaps.aggregate(longest=gaps.gap.max().fill_null(0))

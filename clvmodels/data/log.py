@@ -60,6 +60,8 @@ def open_log(transactions: Any, by: Conventions) -> Iterator[Log]:
     with open_source(transactions, by) as source:
         if by.value is not None and not (kind := source.table[by.value].type()).is_numeric():
             raise DataError(f"Column {by.value!r} holds {kind}, not numbers. Convert its amounts.")
+        if (kind := source.table[by.customer_id].type()).is_nested():
+            raise DataError(f"Column {by.customer_id!r} holds {kind}, not ids. Give one id a row.")
         own = _own_zone(source, by)
         zone = by.time_zone or own.name
         if own.aware and zone is None:
@@ -97,43 +99,41 @@ def _own_zone(source: Source, by: Conventions) -> _Zone:
 
 
 def _zone_of_texts(source: Source, by: Conventions) -> _Zone:
+    if source.backend.name == "duckdb":  # others have no cast that gives null: theirs raises
+        _require_dates(source, by)
+    if by.date_format is not None:
+        return _Zone("%z" in by.date_format or "%Z" in by.date_format)
     texts = source.table[by.date]
     clock = texts.substr(11)  # what follows the day and its T
-    bad = _unparsable(texts, by, source.backend.name)
     count = source.fetch_row(
         source.table.aggregate(
             texts=texts.count(),
-            bad=bad.sum().fill_null(0),
             aware=clock.re_search("[A-Za-z+-]").sum().fill_null(0),
             utc=clock.re_search(r"([Zz]|\+00(:?00)?)$").sum().fill_null(0),
         )
     )
-    if count["bad"]:
-        query = source.table.filter(bad).select(text=texts).distinct().limit(3)
-        first = source.fetch_arrays(query)["text"]
-        raise DataError(
-            f"{count['bad']:,} of {count['texts']:,} dates in {by.date!r} cannot be read as "
-            f"{by.date_format or 'ISO dates (2024-01-31)'}, such as "
-            f"{', '.join(map(repr, first.tolist()))}. "
-            "Give their date_format, such as '%m/%d/%Y'."
-        )
-    if by.date_format is not None:
-        return _Zone("%z" in by.date_format or "%Z" in by.date_format)
     if 0 < count["aware"] < count["texts"]:
         raise mixed_zones(by.date, count["aware"], count["texts"])
     return _Zone(count["aware"] > 0, "UTC" if count["utc"] == count["texts"] else None)
 
 
-def _unparsable(texts: Any, by: Conventions, engine: str) -> Any:
+def _require_dates(source: Source, by: Conventions) -> None:
     import ibis
 
-    if engine != "duckdb":  # others have no cast that gives null; theirs raises in its own words
-        return ibis.literal(False)
+    texts = source.table[by.date]
     if by.date_format is None:
         moment = texts.try_cast("timestamp")
     else:
         moment = expression.try_strptime(texts, by.date_format)
-    return texts.notnull() & (moment.isnull() | (moment < ibis.timestamp(_OLDEST)))
+    unread = moment.isnull() | (moment < ibis.timestamp(_OLDEST))
+    bad = source.table.filter(texts.notnull() & unread).select(text=texts)
+    if count := source.fetch_row(bad.aggregate(bad=bad.count()))["bad"]:
+        shown = ", ".join(map(repr, source.fetch_arrays(bad.limit(3))["text"]))
+        raise DataError(
+            f"{count:,} dates in {by.date!r} cannot be read as "
+            f"{by.date_format or 'ISO dates (2024-01-31)'}, such as {shown}. "
+            "Give their date_format, such as '%m/%d/%Y'."
+        )
 
 
 def _is_name(zone: str) -> bool:

@@ -76,10 +76,10 @@ def _embedded() -> Any:
     """Open DuckDB in memory, kept to 256 MB a core: beyond that it spills, and is hardly slower."""
     import ibis
 
-    backend = ibis.duckdb.connect()
+    spill = Path(gettempdir()) / f"clvmodels-{uuid4().hex}"
+    backend = ibis.duckdb.connect(temp_directory=str(spill))
     (cores,) = backend.raw_sql("SELECT current_setting('threads')").fetchone()
     backend.raw_sql(f"SET memory_limit = '{min(256 * cores, 4096)}MB'")
-    backend.raw_sql(f"SET temp_directory = '{Path(gettempdir()) / f'clvmodels-{uuid4().hex}'}'")
     return backend
 
 
@@ -137,7 +137,11 @@ def _arrow(transactions: Any, by: Conventions) -> Any:
             f"Cannot read a log from {type(transactions).__name__}. Give a pandas, polars or Arrow "
             "table, an Ibis table, or the path of a Parquet or CSV file."
         ) from None
-    _require_columns(frame.collect_schema().names(), by, "The log")
+    try:
+        have = frame.collect_schema().names()
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"The log has two columns of one name. {error}") from error
+    _require_columns(have, by, "The log")
     if isinstance(frame, nw.DataFrame) and not len(frame):
         raise DataError("The log is empty: it has no rows.")
     if nw.dependencies.is_pandas_dataframe(transactions):

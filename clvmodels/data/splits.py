@@ -289,7 +289,7 @@ def _repeats(
 ) -> IntArray:
     """Repeat purchases of the calibration customers by period, from their first one on."""
     bought = expression.purchases(log.rows, log.by, cutoff)
-    known = bought.select("customer_id").distinct()
+    known = expression.per_customer(bought, log.by)
     ages = np.rint(calibration.T * log.by.periods_per_unit).astype(np.int64)
     oldest = int(ages.max())
     repeats = np.zeros(oldest + 1 + periods, np.int64)

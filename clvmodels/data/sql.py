@@ -60,7 +60,7 @@ def rfm_sql(
     Parameters
     ----------
     dialect : {"duckdb", "postgres", "bigquery", "snowflake", "spark"}
-        Spark needs version 3.4 or newer.
+        Spark needs version 3.4 or newer, and for hours a session whose time zone is UTC.
     table : str
         Name of the log's table, with its schema and database in front if need be.
     date_type : {"timestamp", "timestamp_tz", "date", "string"}

@@ -9,6 +9,7 @@ from clvmodels._typing import FloatArray
 from clvmodels.inference.problem import Objective
 
 _GAIN_TOLERANCE = 1e-10  # log-likelihood; differences of 1e-2 are already below any inference
+_EXACT = 1e-16  # log-likelihood; parameters within 1e-8 standard errors of the maximum
 _NOISE = 1e-13  # relative rounding error of a sum of log-likelihoods
 _LONGEST_STEP = 2.0  # in logs: parameters change at most sevenfold in a step
 
@@ -42,7 +43,7 @@ def minimise(objective: Objective, start: FloatArray, max_steps: int = 200) -> O
         step = _newton_step(here.gradient, here.hessian)
         slope = float(here.gradient @ step)
         if -0.5 * slope < _GAIN_TOLERANCE:
-            break
+            return here if -0.5 * slope < _EXACT else _last_step(objective, here, step)
         length = 1.0
         while True:
             there = evaluate(objective, here.log_params + length * step, here.evaluations + 1)
@@ -54,6 +55,12 @@ def minimise(objective: Objective, start: FloatArray, max_steps: int = 200) -> O
                 return here
         here = there
     return here
+
+
+def _last_step(objective: Objective, here: Optimum, step: FloatArray) -> Optimum:
+    """Take the step that squares what is left of the error, unless it leads away."""
+    there = evaluate(objective, here.log_params + step, here.evaluations + 1)
+    return there if np.isfinite(there.nll) and there.gain_left < here.gain_left else here
 
 
 def evaluate(objective: Objective, log_params: FloatArray, evaluations: int = 1) -> Optimum:

@@ -1,11 +1,18 @@
 """What a study found, in plain words."""
 
-from typing import Any
+from typing import Any, Final
 
 from clvmodels.models.fitted import FittedModel
 from clvmodels.report.numbers import count, money, percent, signed_percent
 from clvmodels.report.study import Study, best
 from clvmodels.units import DiscountRate
+
+
+_KINDS: Final = {
+    "model": "model",
+    "textbook": "textbook formula",
+    "baseline": "baseline that takes no model",
+}
 
 
 def all_of(study: Study) -> dict[str, str]:
@@ -36,27 +43,22 @@ def worth(study: Study) -> str:
 
 def contest(study: Study) -> str:
     """How the best model did on purchases nobody fitted, against formulas and baselines."""
-    split = study.comparison.split
-    first = best(study.comparison, "model")
+    split, table = study.comparison.split, study.comparison.table
     told = [
         f"On the {split.horizon} after {_day(split.calibration.observation_end)}, which no method "
-        f"had seen, {first} was the model with the least error per customer: "
-        f"{_error(study, first)}; it foresaw {_missed(study, first)}."
+        "had seen:"
     ]
-    for kind, noun in (("textbook", "textbook formula"), ("baseline", "baseline without a model")):
-        if (study.comparison.table["kind"] == kind).any():
-            name = best(study.comparison, kind)
+    for kind, noun in _KINDS.items():
+        if name := best(study.comparison, kind):
             told.append(
-                f"The best {noun}, {name}, had {_error(study, name)} and foresaw "
-                f"{_missed(study, name)}."
+                f"The best {noun} by error per customer, {name}, had {_error(study, name)} and "
+                f"foresaw {_missed(study, name)}."
             )
-    nearest = study.comparison.table["value_bias"].abs().idxmin()
-    name = study.comparison.table["method"][nearest]
-    if name != first:
-        told.append(
-            f"All customers together, {name} came nearest "
-            f"({signed_percent(_row(study, name)['value_bias'])})."
-        )
+    nearest = str(table["method"][table["value_bias"].abs().idxmin()])
+    told.append(
+        f"All customers together, {nearest} came nearest to the revenue "
+        f"({signed_percent(_row(study, nearest)['value_bias'])})."
+    )
     return " ".join(told)
 
 

@@ -15,6 +15,7 @@ from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram, Tracking
 from clvmodels.report.study import Study, best
 from clvmodels.report.tables import Table
 from clvmodels.report.values import Concentration, DecileCalibration, League, ValueDistribution
+from clvmodels.units import TimeUnit
 from clvmodels.value.clv import FittedCLV
 from clvmodels.value.textbook_model import FittedTextbook
 
@@ -42,7 +43,7 @@ def displays(study: Study) -> list[Callable[[], Display]]:
     comparison, currency = study.comparison, study.currency
     split = comparison.split
     fits = {name: fit.purchases for name, fit in _models(study).items()}
-    rivals = [study.name, best(comparison, "textbook"), best(comparison, "baseline")]
+    rivals = [name for name in (study.name, best(comparison, "textbook")) if name is not None]
     value = study.predictions["lifetime_clv"]
     return [
         lambda: League.of(comparison),
@@ -90,10 +91,7 @@ def render(study: Study, figures: Iterable[Figure]) -> str:
         lifetime=tables.lifetime(comparison, currency),
         parameters=_parameters(study),
         figures=list(figures),
-        reports={
-            "The whole log, behind the values": study.base.report.lines,
-            "The split, behind the comparison": comparison.split.report.lines,
-        },
+        reports=_reports(study),
         settings=_settings(study),
     )
 
@@ -139,31 +137,37 @@ def _cards(study: Study) -> list[Card]:
 
 def _parameters(study: Study) -> list[Table]:
     """The fits behind the values, then those behind the comparison."""
-    models = study.comparison.models.values()
+    fitted = study.comparison.models
+    ours = [study.name, *(name for name in fitted if name != study.name)]
     fits: dict[str, FittedModel] = {
         f"{study.name}, whole log": study.value.purchases,
         f"{study.value.spend.model.title}, whole log": study.value.spend,
-        **{f"{name}, calibration": fit.purchases for name, fit in _models(study).items()},
-        **{
-            f"{fit.spend.model.title}, calibration": fit.spend
-            for fit in models
-            if isinstance(fit, FittedCLV)
-        },
     }
+    for name in ours:
+        if isinstance(fit := fitted[name], FittedCLV):
+            fits[f"{name}, calibration"] = fit.purchases
+            fits.setdefault(f"{fit.spend.model.title}, calibration", fit.spend)
     out = [
         tables.parameters(title, fit.summary(study.level), study.level, findings.of_fit(fit))
         for title, fit in fits.items()
     ]
-    formula = next((fit for fit in models if isinstance(fit, FittedTextbook)), None)
+    formula = next((fit for fit in fitted.values() if isinstance(fit, FittedTextbook)), None)
     if formula is None:
         return out
-    note = f"A customer counted as lost after {significant(formula.inactivity.length)} "
-    note += f"{formula.inactivity.unit}s of silence."
+    silence = significant(formula.inactivity.to(TimeUnit.DAY))
+    note = f"A customer counts as lost after {silence} days of silence."
     inputs = formula.summary(study.level)
     return [
         *out,
         tables.parameters("Inputs of the formulas, calibration", inputs, study.level, note),
     ]
+
+
+def _reports(study: Study) -> dict[str, list[str]]:
+    """What became of the log, and where the split differs from that."""
+    lines = study.base.report.lines
+    other = [line for line in study.comparison.split.report.lines if line not in lines]
+    return {"Behind the values": lines, "Behind the comparison the same, but": other}
 
 
 def _settings(study: Study) -> Table:

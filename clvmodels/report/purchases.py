@@ -249,7 +249,7 @@ class FrequencyHistogram(Display):
         ax.set(xlabel="repeat purchases", ylabel="customers")
         style.amounts(ax.yaxis)
         style.tidy(ax)
-        style.legend(ax)
+        style.legend(ax, first=ACTUAL)
 
 
 @final

@@ -91,10 +91,14 @@ class Study:
 
         Raises
         ------
+        DataError
+            If no model could be fitted.
         ParameterError
             If `name` is no model of the comparison.
         """
-        chosen = best(comparison, "model") if name is None else name
+        chosen = name or best(comparison, "model")
+        if chosen is None:
+            raise DataError(f"No model could be fitted. {next(filter(None, comparison.table.error))}")
         fitted = comparison.models.get(chosen)
         if not isinstance(fitted, FittedCLV):
             models = (k for k, fit in comparison.models.items() if isinstance(fit, FittedCLV))
@@ -124,16 +128,7 @@ class Study:
         return "the end of observation" if end is None else f"{end:%Y-%m-%d}"
 
 
-def best(comparison: HoldoutComparison, kind: str) -> str:
-    """Method of a kind with the least error per customer (RMSE of value).
-
-    Raises
-    ------
-    DataError
-        If all of them failed.
-    """
+def best(comparison: HoldoutComparison, kind: str) -> str | None:
+    """Method of a kind with the least error per customer (RMSE of value); None if all failed."""
     rows = comparison.table[comparison.table["kind"] == kind].dropna(subset="value_rmse")
-    if rows.empty:
-        errors = comparison.table[comparison.table["error"] != ""]["error"]
-        raise DataError(f"No {kind} could be fitted. {next(iter(errors), '')}".rstrip())
-    return str(rows.loc[rows["value_rmse"].idxmin(), "method"])
+    return None if rows.empty else str(rows.loc[rows["value_rmse"].idxmin(), "method"])

@@ -82,9 +82,13 @@ def shares(axis: "Axis") -> None:
     axis.set_major_formatter(lambda value, _: percent(value))
 
 
-def legend(ax: "Axes", loc: str = "best") -> None:
-    """A legend without a frame."""
-    ax.legend(frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc)
+def legend(ax: "Axes", loc: str = "best", *, first: str = "") -> None:
+    """A legend without a frame; `first` names the entry to begin with."""
+    entries = zip(*ax.get_legend_handles_labels(), strict=True)
+    handles, labels = zip(*sorted(entries, key=lambda entry: entry[1] != first), strict=True)
+    ax.legend(
+        handles, labels, frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc
+    )
 
 
 def legend_below(ax: "Axes") -> None:

@@ -158,7 +158,7 @@ class DecileCalibration(Display):
         columns = ["predicted_mean", "actual_mean"]
         limit = 1.5 * float(self.frame[columns].to_numpy().max())
         # straight up to a small amount, so that a prediction of 0 has a place
-        small = max(limit / 300, 1e-9)
+        small = limit / 100 or 1.0
         ax.plot([0, limit], [0, limit], color=style.SHADE, linewidth=1)
         for name, look in style.looks(self.frame["method"].unique()).items():
             part = self.frame[self.frame["method"] == name]
@@ -216,7 +216,7 @@ class ValueDistribution(Display):
         positive = v[v > 0]
         top = float(positive.max()) if len(positive) else 1.0
         # four tenfolds cover all that can be seen; what is less is next to nothing
-        low = max(float(np.quantile(positive, 0.001)) if len(positive) else top / 10, top / 1e5)
+        low = max(float(np.quantile(positive, 0.005)) if len(positive) else top / 10, top / 1e5)
         first = np.floor(np.log10(low) * per_tenfold)
         last = np.floor(np.log10(top) * per_tenfold) + 1
         edges = 10 ** (np.arange(first, last + 1) / per_tenfold)
@@ -243,7 +243,7 @@ class ValueDistribution(Display):
     def caption(self) -> str:
         """See `Display.caption`."""
         least = self.frame.iloc[0]
-        few = f"{count(least['customers'])} customers worth less than {money(least['hi'])} are not shown."
+        few = f"{count(least['customers'])} customers worth less than {money(least['hi'], self.currency)} are not shown."
         return f"Customers by lifetime value; every class is wider than the last by the same factor. {few}"
 
     def _draw(self, ax: "Axes") -> None:

@@ -135,6 +135,14 @@ def test_an_unreadable_end_is_an_error(end):
         rfm_summary(DAY_AND_INSTANT, time_unit="day", observation_end=end)
 
 
+def test_a_placeholder_for_never_is_no_end():
+    log = pd.DataFrame({"customer_id": 1, "date": ["2024-01-01", "2024-01-03", "9999-12-31"]})
+    with pytest.raises(DataError, match="last purchase is on 9999-12-31: a placeholder"):
+        rfm_summary(log, time_unit="day")
+    rfm = rfm_summary(log, time_unit="day", observation_end="2024-01-31")
+    assert (rfm.frequency, rfm.T, rfm.report.after_end) == (1, 30, 1)
+
+
 # ---------------------------------------------------------------- dates given as text
 
 TEXTS = pd.DataFrame(
@@ -154,7 +162,7 @@ def test_text_dates_are_parsed_and_never_compared_as_text():
 
 
 def test_text_dates_that_are_not_iso_need_a_format():
-    with pytest.raises(DataError, match=r"3 of 3 dates in 'date' .* ISO dates .*'11/01/2025'"):
+    with pytest.raises(DataError, match=r"3 dates in 'date' .* ISO dates .*'11/01/2025'"):
         rfm_summary(TEXTS, time_unit="day")
     with pytest.raises(DataError, match="cannot be read as %Y/%m/%d"):
         rfm_summary(TEXTS, time_unit="day", date_format="%Y/%m/%d")
@@ -162,7 +170,7 @@ def test_text_dates_that_are_not_iso_need_a_format():
 
 def test_a_two_digit_year_is_not_an_iso_date():
     log = pd.DataFrame({"customer_id": [1, 1], "date": ["2024-01-05", "12-11-10"]})
-    with pytest.raises(DataError, match=r"1 of 2 dates in 'date' .*'12-11-10'"):
+    with pytest.raises(DataError, match=r"1 dates in 'date' .*'12-11-10'"):
         rfm_summary(log, time_unit="day")
 
 
@@ -604,6 +612,11 @@ def test_a_csv_that_breaks_off_midway_is_an_error(tmp_path):
 def test_amounts_must_be_numbers_and_ids_of_one_type(cdnow):
     with pytest.raises(DataError, match="'value' holds string, not numbers"):
         rfm_summary(cdnow.assign(value="5 EUR"), time_unit="day", value="value")
+    with pytest.raises(DataError, match=r"'customer_id' holds .*, not ids"):
+        rfm_summary(pd.DataFrame({"customer_id": [[1]], "date": ["2024-01-01"]}), time_unit="day")
+    twice = pd.concat([cdnow, cdnow[["date"]]], axis=1)
+    with pytest.raises(DataError, match="two columns of one name"):
+        rfm_summary(twice, time_unit="day")
     mixed = pd.DataFrame({"customer_id": ["a", 1], "date": pd.to_datetime(["2024-01-01"] * 2)})
     with pytest.raises(DataError, match=r"'customer_id' cannot be read.*one type"):
         rfm_summary(mixed, time_unit="day")

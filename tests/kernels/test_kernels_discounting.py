@@ -50,7 +50,9 @@ def test_residual_transactions_of_a_cdnow_customer():
     # 60-digit mpmath value: BG/NBD, 15 % a year, for ever
     expected, scale = purchases(2, 38.86, **CDNOW)
     alive = beta_geo.prob_alive(2.0, 30.43, 38.86, **CDNOW)
-    assert alive * discounted(expected, PER_WEEK, np.inf, scale) == pytest.approx(5.169597, rel=1e-7)
+    assert alive * discounted(expected, PER_WEEK, np.inf, scale) == pytest.approx(
+        5.169597, rel=1e-7
+    )
 
 
 def test_the_oracle_is_the_mean_over_rates_and_dropout():
@@ -198,7 +200,14 @@ def test_monthly_is_what_lifetimes_computes():
         )
         model = SimpleNamespace(predict=fitter.conditional_expected_number_of_purchases_up_to_time)
         clv = _customer_lifetime_value(
-            model, people.x, people.t_x, people["T"], people.m, time=12, discount_rate=0.01, freq="W"
+            model,
+            people.x,
+            people.t_x,
+            people["T"],
+            people.m,
+            time=12,
+            discount_rate=0.01,
+            freq="W",
         )
     x, t_x, T = (people[name].to_numpy(float) for name in ("x", "t_x", "T"))
     alive = beta_geo.prob_alive(x, t_x, T, **CDNOW)

@@ -31,9 +31,13 @@ def loud():
 @pytest.mark.parametrize(("x", "m"), [(1, 20.0), (2, 22.35), (11, 40.0)])
 def test_the_oracle_is_the_gamma_mixture(x, m):
     mixed = oracle.density_by_mixing(x, m, *CDNOW.values())
-    assert float(mp.log(mixed)) == pytest.approx(float(oracle.loglik(x, m, *CDNOW.values())), rel=1e-12)
+    assert float(mp.log(mixed)) == pytest.approx(
+        float(oracle.loglik(x, m, *CDNOW.values())), rel=1e-12
+    )
     mixed = oracle.expected_spend_by_mixing(x, m, *CDNOW.values())
-    assert float(mixed) == pytest.approx(float(oracle.expected_spend(x, m, *CDNOW.values())), rel=1e-12)
+    assert float(mixed) == pytest.approx(
+        float(oracle.expected_spend(x, m, *CDNOW.values())), rel=1e-12
+    )
 
 
 @settings(max_examples=400, deadline=None)

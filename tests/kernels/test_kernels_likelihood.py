@@ -133,7 +133,7 @@ def test_gradient_and_hessian_over_the_box(name, data):
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_sum_of_loglik_is_the_objective(name):
-    params, x, t_x, T, _ = random_box(500, seed=1)
+    _, x, t_x, T, _ = random_box(500, seed=1)
     weight = np.random.default_rng(2).uniform(0.5, 4, 500)
     nll, _, _ = negative(name, CDNOW[name], x, t_x, T, weight)
     loglik = ALL[name][0].loglik(x, t_x, T, **CDNOW[name])

@@ -27,7 +27,7 @@ def loud():
 
 def compare_expected(name, size, seed):
     kernel, oracle = FAMILY[name]
-    params, x, t_x, T, t = random_box(size, seed)
+    params, x, _, T, t = random_box(size, seed)
     got = kernel.purchases_if_alive(x, T, t, **params)
     rows = zip(x, T, t, *params.values(), strict=True)
     expected = [float(oracle.purchases_if_alive(*row)) for row in rows]
@@ -66,14 +66,23 @@ def test_predictions_equal_the_oracle_over_the_box(name, data):
 
 @pytest.mark.parametrize("name", FAMILY)
 @settings(max_examples=60, deadline=None)
-@given(whole=st.integers(0, 5), off=st.floats(-15, -3), sign=st.sampled_from([-1, 0, 1]), data=st.data())
+@given(
+    whole=st.integers(0, 5),
+    off=st.floats(-15, -3),
+    sign=st.sampled_from([-1, 0, 1]),
+    data=st.data(),
+)
 def test_expected_purchases_where_the_hypergeometric_series_has_poles(name, whole, off, sign, data):
     # a = 1, a + b + x = 1 and, for long horizons, r - a whole
     kernel, oracle = FAMILY[name]
     near = sign * 10.0**off
     params, (x, _, T) = data.draw(parameters(*NAMES)), data.draw(histories())
     t = data.draw(horizons)
-    for change in ({"a": 1 + near}, {"a": 0.3, "b": 0.7 + near}, {"r": params["a"] + whole + abs(near)}):
+    for change in (
+        {"a": 1 + near},
+        {"a": 0.3, "b": 0.7 + near},
+        {"r": params["a"] + whole + abs(near)},
+    ):
         case = {**params, **change}
         with np.errstate(**LOUD):
             got = kernel.purchases_if_alive(*np.array([[x], [T], [t]]), **case)
@@ -176,7 +185,9 @@ def test_dropout_known_exactly(name):
     # a, b -> infinity with a / (a + b) = p: the integral over p loses its mixture
     p, size = 0.2, 1e8
     _, x, _, T, t = random_box(500, seed=18)
-    got = FAMILY[name][0].purchases_if_alive(x, T, t, r=0.7, alpha=9.0, a=p * size, b=(1 - p) * size)
+    got = FAMILY[name][0].purchases_if_alive(
+        x, T, t, r=0.7, alpha=9.0, a=p * size, b=(1 - p) * size
+    )
     exact = -np.expm1(-(0.7 + x) * np.log1p(p * t / (9 + T))) / p
     # the mixture of variance p (1 - p) / 1e8, and x more successes behind the posterior
     np.testing.assert_allclose(got, exact, rtol=2e-5)
@@ -234,7 +245,9 @@ def test_nbd_counts_equal_the_oracle():
 def test_counts_sum_to_one_and_average_to_the_expectation(name, history, t):
     kernel, (x, T) = FAMILY[name][0], history
     n = np.arange(1001.0)
-    mass = kernel.pmf_if_alive(n, np.full_like(n, x), np.full_like(n, T), np.full_like(n, t), **CDNOW)
+    mass = kernel.pmf_if_alive(
+        n, np.full_like(n, x), np.full_like(n, T), np.full_like(n, t), **CDNOW
+    )
     assert np.isfinite(mass).all()  # lifetimes 0.11.3 gives NaN from 172 on
     assert mass.sum() == pytest.approx(1, abs=1e-8)
     mean = kernel.purchases_if_alive(np.array([x]), np.array([T]), np.array([t]), **CDNOW)[0]

@@ -1,4 +1,4 @@
-"""Predictions of the kernels at cases that were printed, reported as bugs, or worked to 60 digits."""
+"""Predictions at cases that were printed, reported as bugs, or worked out to 60 digits."""
 
 import numpy as np
 import pytest
@@ -96,9 +96,9 @@ def test_purchase_counts_of_a_new_customer():
     assert beta_geo.pmf_if_alive(
         np.float64(10), nobody, nobody, np.float64(2), **params
     ) == pytest.approx(1.07869e-7, rel=5e-6)
-    assert beta_geo.pmf_if_alive(
-        nobody, nobody, nobody, np.float64(39), **params
-    ) == pytest.approx(0.5737864, rel=1e-7)
+    assert beta_geo.pmf_if_alive(nobody, nobody, nobody, np.float64(39), **params) == pytest.approx(
+        0.5737864, rel=1e-7
+    )
     n = np.arange(11.0, 21)
     got = beta_geo.pmf_if_alive(n, nobody, nobody, np.float64(30), **params)
     printed = [

@@ -16,7 +16,9 @@ def spread(low, high, size=600):
 
 @mp.workdps(50)
 def exactly(function, *columns):
-    return np.array([float(function(*map(mp.mpf, map(float, row)))) for row in zip(*columns, strict=True)])
+    return np.array(
+        [float(function(*map(mp.mpf, map(float, row)))) for row in zip(*columns, strict=True)]
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +30,7 @@ def loud():
 def test_stirling_error():
     z = spread(1e-8, 1e8)
     half_log_tau = lambda: mp.log(2 * mp.pi) / 2  # noqa: E731
-    expected = exactly(
-        lambda v: mp.loggamma(v) - ((v - 0.5) * mp.log(v) - v + half_log_tau()), z
-    )
+    expected = exactly(lambda v: mp.loggamma(v) - ((v - 0.5) * mp.log(v) - v + half_log_tau()), z)
     # small next to what it is added to: an absolute tolerance
     np.testing.assert_allclose(special.stirling_error(z), expected, rtol=0, atol=5e-14)
 
@@ -81,7 +81,9 @@ def test_tail_counts_replace_a_sum_over_rows():
     value, slope, curve = special.sum_log_rising(0.7, special.tail_counts(n, weight))
     assert value == pytest.approx(weight @ special.log_rising(np.full(200, 0.7), n), rel=1e-13)
     terms = [1 / (0.7 + np.arange(k)) for k in n]
-    assert slope == pytest.approx(sum(w * t.sum() for w, t in zip(weight, terms, strict=True)), rel=1e-13)
+    assert slope == pytest.approx(
+        sum(w * t.sum() for w, t in zip(weight, terms, strict=True)), rel=1e-13
+    )
     assert curve == pytest.approx(
         -sum(w * (t**2).sum() for w, t in zip(weight, terms, strict=True)), rel=1e-13
     )

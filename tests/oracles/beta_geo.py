@@ -136,7 +136,7 @@ def residual_if_alive(x, T, delta, horizon, r, alpha, a, b):
 
 @mp.workdps(20)
 def residual_if_alive_by_mixing(x, T, delta, r, alpha, a, b):
-    """The same for ever: lambda / (delta + lambda p), its mean over lambda by Tricomi's function."""
+    """The same for ever: the mean of lambda / (delta + lambda p), over lambda by Tricomi's U."""
     x, T, delta, r, alpha, a, b = _mpf(x, T, delta, r, alpha, a, b)
     shape, scale, b = r + x, alpha + T, b + x
 

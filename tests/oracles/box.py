@@ -24,7 +24,7 @@ def parameters(*names):
 
 @st.composite
 def histories(draw):
-    """Triples (x, t_x, T) that can happen, those of customers seen today for the first time included."""
+    """Triples (x, t_x, T) that can happen, that of a customer first seen today included."""
     x = draw(st.one_of(st.just(0), st.integers(0, 10), st.integers(0, MOST_PURCHASES)))
     if x == 0:
         return 0.0, 0.0, draw(st.one_of(st.just(0.0), st.floats(0.0, LONGEST_AGE)))

@@ -8,7 +8,7 @@ _STEP = mp.mpf(10) ** -12  # of functions right to 50 digits: an error of 1e-24,
 
 @mp.workdps(50)
 def gradient_hessian(function, theta):
-    """Value, gradient and Hessian of function(theta) as floats, theta a sequence of positive floats."""
+    """Value, gradient and Hessian of function(*theta) at positive theta, as floats."""
     theta = [mp.mpf(v) for v in theta]
     steps = [_STEP * v for v in theta]
     size = range(len(theta))

@@ -47,7 +47,7 @@ def expected_spend_by_mixing(x, m, p, q, v):
 
 @mp.workdps(DIGITS)
 def expected_spend(x, m, p, q, v):
-    """Eq. 5 of Fader, Hardie and Lee (2005b): a weighted mean of the population and the customer."""
+    """Eq. 5 of Fader, Hardie and Lee (2005b)."""
     x, m, p, q, v = _mpf(x, m, p, q, v)
     if x == 0:
         return p * v / (q - 1)

@@ -1,0 +1,8 @@
+"""The command line: `clvmodels summarize | fit | predict | compare | report`."""
+
+from clvmodels.cli.commands import app
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="clvmodels")

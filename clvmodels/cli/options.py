@@ -1,0 +1,181 @@
+"""Options that several commands share, and what their texts mean."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
+
+import typer
+
+from clvmodels.exceptions import ParameterError, UnitError
+
+if TYPE_CHECKING:
+    from clvmodels.inference.estimate import Method
+    from clvmodels.models.purchases import PurchaseModel
+    from clvmodels.units import DiscountRate, Horizon
+
+_LOG: Final = "How the log is read"
+
+
+def _reading(text: str) -> Any:
+    return typer.Option(help=text, rich_help_panel=_LOG)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogOptions:
+    """Where the log is, and how it is read."""
+
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="LOG",
+            help="CSV or Parquet file, one row per transaction, or the word cdnow for the "
+            "built-in CDNOW log.",
+            show_default=False,
+        ),
+    ]
+    customer_id: Annotated[str, _reading("Column of the customer ids.")] = "customer_id"
+    date: Annotated[str, _reading("Column of the dates.")] = "date"
+    value: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the amounts.",
+            show_default="value, if there is such a column",
+            rich_help_panel=_LOG,
+        ),
+    ] = None
+    date_format: Annotated[
+        str | None, _reading("How dates are written, such as %m/%d/%Y; ISO dates need nothing.")
+    ] = None
+    time_zone: Annotated[
+        str | None, _reading("On whose clock days begin, such as Europe/Berlin.")
+    ] = None
+    time_unit: Annotated[
+        str, _reading("Unit of ages: hour, day, week, month, quarter or year.")
+    ] = "week"
+    observation_end: Annotated[
+        str | None,
+        typer.Option(
+            help="Last day to count, such as 1998-06-30.",
+            show_default="day of the last purchase",
+            rich_help_panel=_LOG,
+        ),
+    ] = None
+    refunds: Annotated[
+        str, _reading("Negative amounts: error, drop, net_same_period or net.")
+    ] = "error"
+    zero_value: Annotated[str, _reading("Amounts of zero: keep, drop or error.")] = "keep"
+    missing_value: Annotated[str, _reading("Rows without an amount: error or drop.")] = "error"
+
+
+def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `LogOptions`, in place of its parameter ``log``."""
+    shared = get_type_hints(LogOptions, include_extras=True)
+    own = inspect.signature(command, eval_str=True).parameters
+    parameters = []
+    for name, parameter in own.items():
+        if name != "log":
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        for field in fields(LogOptions):
+            default = inspect.Parameter.empty if field.name == "path" else field.default
+            parameters.append(
+                inspect.Parameter(
+                    field.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=default,
+                    annotation=shared[field.name],
+                )
+            )
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        log = LogOptions(**{field.name: given.pop(field.name) for field in fields(LogOptions)})
+        command(log=log, **given)
+
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
+    return with_options
+
+
+_RATE = re.compile(
+    r"\s*(?P<number>\d+\.?\d*|\.\d+)\s*(?P<sign>%)?\s*(?:(?:per|an?|/)\s*(?P<unit>[A-Za-z]+))?\s*"
+)
+
+
+def parse_discount(text: str) -> "DiscountRate":
+    """A rate such as "10% per year", "0.8% per month" or 0.10, which is per year.
+
+    Raises
+    ------
+    UnitError
+        If the text is no such rate.
+    """
+    from clvmodels.units import DiscountRate
+
+    match = _RATE.fullmatch(text)
+    if match is None or (not match["sign"] and float(match["number"]) >= 1):
+        raise UnitError(f"{text!r} is not a discount rate. Write '10% per year' or 0.10.")
+    number = float(match["number"]) / (100 if match["sign"] else 1)
+    return DiscountRate(number, per=match["unit"] or "year")
+
+
+def parse_margin(text: str) -> float | str:
+    """A margin such as 0.30 or 30%, or the name of a column."""
+    number = text.removesuffix("%").strip()
+    try:
+        return float(number) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return text
+
+
+def parse_horizon(text: str) -> "Horizon | None":
+    """A horizon, or None for "lifetime"."""
+    from clvmodels.units import Horizon
+
+    return None if text == "lifetime" else Horizon.parse(text)
+
+
+def parse_model(name: str) -> "PurchaseModel":
+    """A purchase model by its name in lower case, with hyphens: bg-nbd.
+
+    Raises
+    ------
+    ParameterError
+        If there is none of that name.
+    """
+    from clvmodels.models.registry import PURCHASE_MODELS
+
+    models = {slug(model.title): model for model in PURCHASE_MODELS.values()}
+    if name not in models:
+        raise ParameterError(f"There is no model {name!r}; there are {', '.join(models)}.")
+    return models[name]()
+
+
+def slug(title: str) -> str:
+    """A model's title as an option value: BG/NBD is bg-nbd."""
+    return title.lower().replace("/", "-")
+
+
+def parse_method(name: str, seed: int) -> "Method":
+    """A method by its name.
+
+    Raises
+    ------
+    ParameterError
+        If there is none of that name.
+    """
+    from clvmodels.inference.bootstrap import Bootstrap
+    from clvmodels.inference.lifetimes import Lifetimes
+    from clvmodels.inference.mle import MLE
+
+    if name == "mle":
+        return MLE()
+    if name == "lifetimes":
+        return Lifetimes()
+    if name == "bootstrap":
+        return Bootstrap(seed=seed, progress=sys.stderr.isatty())
+    raise ParameterError(f"There is no method {name!r}; there are mle, bootstrap, lifetimes.")
