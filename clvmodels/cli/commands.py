@@ -1,7 +1,7 @@
 """The five commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,8 +15,12 @@ from clvmodels.cli.options import (
     parse_method,
     parse_model,
     reads_a_log,
-    slug,
 )
+
+if TYPE_CHECKING:
+    from clvmodels.data.splits import CalibrationHoldoutSplit
+    from clvmodels.evaluation.holdout import HoldoutComparison
+    from clvmodels.units import DiscountRate
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -25,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Customer lifetime value from a transaction log: models, money, intervals.",
 )
+
+_REPORT: Final = ("report.html", "predictions.parquet", "comparison.csv")
 
 Out = Annotated[
     Path | None, typer.Option(help="File to write: .parquet, .csv or .json.", show_default="none")
@@ -84,8 +90,10 @@ def fit(
 
     Example: clvmodels fit cdnow --model mbg-nbd --out model.json
     """
-    from clvmodels.models.fitted import FittedModel, check_level
+    from clvmodels.models.fitted import check_level
+    from clvmodels.models.fitted_purchases import FittedPurchases
     from clvmodels.models.gamma_gamma import GammaGammaModel
+    from clvmodels.models.spend import FittedSpend
     from clvmodels.report import files, findings, tables
     from clvmodels.value.clv import CLVModel
 
@@ -95,19 +103,174 @@ def fit(
     terms = parse_discount(discount), parse_margin(margin)
     with screen.step("Reading the log"):
         data = reading.read_customers(log)
-    fits: list[FittedModel] = [purchases.fit(data, how)]
+    parts: list[FittedPurchases | FittedSpend]
     if data.monetary_value is None:
-        fits[0].save(out)
+        fitted = purchases.fit(data, how)
+        fitted.save(out)
+        parts = [fitted]
     else:
         value = CLVModel(purchases, GammaGammaModel(), *terms).fit(data, how)
         value.save(out)
-        fits = [value.purchases, value.spend]
-    for fitted in fits:
-        screen.show(
-            tables.parameters(
-                repr(fitted).split(":")[0], fitted.summary(level), level, findings.of_fit(fitted)
-            )
-        )
+        parts = [value.purchases, value.spend]
+    for part in parts:
+        note = findings.of_fit(part)
+        screen.show(tables.parameters(part.model.title, part.summary(level), level, note))
     if data.monetary_value is None:
         screen.show("The log has no amounts: purchases were fitted, spend was not.")
     screen.show(f"wrote {out}")
+
+
+@app.command()
+@reads_a_log
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model saved by fit.")],
+    log: LogOptions,
+    horizon: Annotated[
+        str, typer.Option(help="How far ahead: '12 months', '39 weeks', or lifetime.")
+    ] = "12 months",
+    level: Level = 0.9,
+    out: Out = None,
+) -> None:
+    """Predict with a saved model: purchases and value of each customer, with intervals.
+
+    The log may also be a summary written by summarize.
+
+    Example: clvmodels predict model.json cdnow --out predictions.parquet
+    """
+    from clvmodels.exceptions import ParameterError
+    from clvmodels.models.fitted_purchases import FittedPurchases
+    from clvmodels.report import files, tables
+    from clvmodels.value.clv import FittedCLV
+    from clvmodels.value.storage import load
+
+    length = parse_horizon(horizon)
+    if out is not None:
+        files.check_target(out)
+    fitted = load(model)
+    with screen.step("Reading the log"):
+        data = reading.read_customers(log)
+    with screen.step("Predicting"):
+        if isinstance(fitted, FittedCLV):
+            frame = fitted.predict(data, length, level=level)
+            total = fitted.totals(data, length, level=level)
+            screen.show(tables.totals(total, f"The whole base, {horizon}", level))
+        elif not isinstance(fitted, FittedPurchases):
+            frame = fitted.predict(data, level=level)
+        elif length is None:
+            raise ParameterError("Purchases over a lifetime need not be finite: give --horizon.")
+        else:
+            frame = fitted.predict(data, length, level=level)
+    screen.show(tables.customers(frame, f"Customers, {horizon}"))
+    if out is not None:
+        files.write_frame(frame, out)
+        screen.show(f"wrote {out}")
+
+
+@app.command()
+@reads_a_log
+def compare(
+    log: LogOptions,
+    cutoff: Cutoff = None,
+    horizon: Holdout = None,
+    discount: Discount = "10% per year",
+    margin: Margin = "1",
+    level: Level = 0.9,
+    out: Out = None,
+) -> None:
+    """Compare models, textbook formulas and baselines on purchases that none of them saw.
+
+    Example: clvmodels compare cdnow --cutoff 1997-09-30 --out comparison.csv
+    """
+    from clvmodels.report import files, tables
+
+    if out is not None:
+        files.check_target(out)
+    terms = parse_discount(discount), parse_margin(margin)
+    with screen.step("Reading the log"):
+        transactions, log = reading.open_log(log)
+        base = reading.summarize(transactions, log)
+        split = reading.split(transactions, log, base, cutoff, horizon)
+    comparison = _compare(split, *terms, level)
+    screen.show(
+        tables.league(comparison, full=False),
+        *tables.failures(comparison),
+        tables.lifetime(comparison),
+    )
+    if out is not None:
+        files.write_frame(tables.comparison_frame(comparison), out)
+        screen.show(f"wrote {out}")
+
+
+@app.command()
+@reads_a_log
+def report(
+    log: LogOptions,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the report; made if it does not exist.")
+    ] = Path("clvmodels-report"),
+    cutoff: Cutoff = None,
+    horizon: Holdout = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model that values the customers: bg-nbd, mbg-nbd, nbd.",
+            show_default="least error per customer in the holdout",
+        ),
+    ] = None,
+    discount: Discount = "10% per year",
+    margin: Margin = "1",
+    level: Level = 0.9,
+    currency: Annotated[
+        str | None,
+        typer.Option(help="Printed before amounts, such as EUR.", show_default="none, cdnow: US$"),
+    ] = None,
+) -> None:
+    """Report on a log: compare methods on a holdout, value every customer by the best model.
+
+    Writes report.html, predictions.parquet and comparison.csv.
+
+    Example: clvmodels report cdnow --margin 30% --out clvmodels-report
+    """
+    from clvmodels.report import files, findings, html, tables
+    from clvmodels.report.study import Study
+
+    name = None if model is None else parse_model(model).title
+    terms = parse_discount(discount), parse_margin(margin)
+    currency = reading.currency_of(log) if currency is None else currency
+    folder = files.make_folder(out)
+    with screen.step("Reading the log"):
+        transactions, log = reading.open_log(log)
+        base = reading.summarize(transactions, log)
+    with screen.step("Splitting it"):
+        split = reading.split(transactions, log, base, cutoff, horizon)
+    comparison = _compare(split, *terms, level)
+    with screen.step("Valuing the customers"):
+        study = Study.of(
+            comparison, base, source=reading.name_of(log), name=name, currency=currency
+        )
+    plots = html.displays(study)
+    figures = [html.draw(plot()) for plot in screen.track(plots, "Drawing", len(plots))]
+    with screen.step("Writing"):
+        page, predictions, league = (folder / name for name in _REPORT)
+        files.write_text(html.render(study, figures), page)
+        files.write_frame(study.predictions, predictions)
+        files.write_frame(tables.comparison_frame(comparison), league)
+    screen.show(
+        tables.league(comparison, currency=currency, full=False),
+        *tables.failures(comparison),
+        *(f"\n{text}" for text in findings.all_of(study).values()),
+        "",
+        *(f"wrote {folder / name}" for name in _REPORT),
+    )
+
+
+def _compare(
+    split: "CalibrationHoldoutSplit", discount: "DiscountRate", margin: float | str, level: float
+) -> "HoldoutComparison":
+    import rich
+
+    from clvmodels.evaluation.holdout import compare_holdout, default_models
+
+    rich.reconfigure(stderr=True)  # where its bar goes
+    models = default_models(discount, margin)
+    return compare_holdout(models, split, level=level, progress=screen.is_watched())

@@ -64,9 +64,9 @@ class LogOptions:
             rich_help_panel=_LOG,
         ),
     ] = None
-    refunds: Annotated[
-        str, _reading("Negative amounts: error, drop, net_same_period or net.")
-    ] = "error"
+    refunds: Annotated[str, _reading("Negative amounts: error, drop, net_same_period or net.")] = (
+        "error"
+    )
     zero_value: Annotated[str, _reading("Amounts of zero: keep, drop or error.")] = "keep"
     missing_value: Annotated[str, _reading("Rows without an amount: error or drop.")] = "error"
 

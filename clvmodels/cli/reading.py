@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +27,16 @@ def open_log(log: LogOptions) -> tuple[Any, LogOptions]:
     if log.value is None and "value" in _columns(log.path):
         return log.path, replace(log, value="value")
     return log.path, log
+
+
+def name_of(log: LogOptions) -> str:
+    """What to call the log."""
+    return "CDNOW" if log.path == CDNOW else Path(log.path).name
+
+
+def currency_of(log: LogOptions) -> str:
+    """Currency of the amounts, where it is known."""
+    return "US$" if log.path == CDNOW else ""
 
 
 def summarize(transactions: Any, log: LogOptions) -> "RFMSummary":
@@ -76,9 +86,10 @@ def split(
     end = base.observation_end
     assert end is not None  # a summary of a log has one
     oldest = Horizon(float(base.T.max()), base.time_unit)
+    # the middle is the end of its first half: the last day (hour) that the methods see
     if base.time_unit is TimeUnit.HOUR:
-        middle = end - timedelta(hours=(round(oldest.to("hour")) + 1) // 2)
-        last: Any = end + timedelta(minutes=59)
+        middle: date = end - timedelta(hours=(round(oldest.to("hour")) + 1) // 2)
+        last: date = end + timedelta(minutes=59)
     else:
         middle = (end - timedelta(days=(round(oldest.to("day")) + 1) // 2)).date()
         last = end.date()

@@ -20,7 +20,10 @@ def show(*tables: "Table | str") -> None:
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=_PIPE_WIDTH)
     for table in tables:
-        console.print(table if isinstance(table, str) else table.to_rich())
+        if isinstance(table, str):
+            console.print(table)
+        else:
+            console.print("", table.to_rich())
 
 
 def is_watched() -> bool:

@@ -158,8 +158,8 @@ class ObservationEnd:
         """
         if last.year == date.max.year:
             raise DataError(
-                f"The last purchase is on {last:%Y-%m-%d}: a placeholder? Give the observation_end, "
-                "and what lies after it is left out and counted."
+                f"The last purchase is on {last:%Y-%m-%d}: a placeholder? Give observation_end: "
+                "what lies after it is left out and counted."
             )
         start = _floor(last, period)
         return cls(start + timedelta(days=period.days), False, start)

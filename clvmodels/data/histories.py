@@ -17,7 +17,7 @@ class Ages:
     Attributes
     ----------
     x, T : ndarray of shape (pairs,)
-        Repeat purchases and age, in order of first occurrence.
+        Repeat purchases and age, sorted by x, then T.
     inverse : ndarray of shape (histories,)
         Index of each history's pair.
     """
@@ -88,7 +88,15 @@ class Histories:
     def ages(self) -> Ages:
         """The distinct (x, T) pairs among these histories."""
         (x, T), inverse = _distinct(self.x, self.T)
-        return Ages(x, T, inverse)
+        order = np.lexsort((T, x))
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        return Ages(_read_only(x[order]), _read_only(T[order]), _read_only(rank[inverse]))
+
+    @cached_property
+    def by_age(self) -> IntArray:
+        """Order of the histories by x, then T."""
+        return _read_only(np.argsort(self.ages.inverse, kind="stable"))
 
 
 def _distinct(*columns: AnyArray) -> tuple[list[FloatArray], IntArray]:

@@ -137,11 +137,9 @@ def _arrow(transactions: Any, by: Conventions) -> Any:
             f"Cannot read a log from {type(transactions).__name__}. Give a pandas, polars or Arrow "
             "table, an Ibis table, or the path of a Parquet or CSV file."
         ) from None
-    try:
-        have = frame.collect_schema().names()
     except nw.exceptions.DuplicateError as error:
         raise DataError(f"The log has two columns of one name. {error}") from error
-    _require_columns(have, by, "The log")
+    _require_columns(frame.collect_schema().names(), by, "The log")
     if isinstance(frame, nw.DataFrame) and not len(frame):
         raise DataError("The log is empty: it has no rows.")
     if nw.dependencies.is_pandas_dataframe(transactions):

@@ -269,6 +269,8 @@ def _check_cutoff(cutoff: ObservationEnd, counts: dict[str, Any]) -> None:
 
 def _check_coverage(log: Log, end: ObservationEnd, counts: dict[str, Any]) -> list[str]:
     """Refuse a holdout that the log does not cover; remark on a silence that may be chance."""
+    if not end.includes(counts["last"]):
+        return []
     period = log.by.period
     reached = ObservationEnd.after(counts["last"], period).period
     silent = (end.period - reached) // timedelta(days=period.days)

@@ -14,7 +14,7 @@ import numpy as np
 from clvmodels._typing import FloatArray, IntArray, Params
 from clvmodels.data.histories import Histories
 
-_ELEMENTS = 2_000_000  # numbers in one temporary array: 16 MB
+ELEMENTS = 2_000_000  # numbers in one temporary array: 16 MB
 
 
 @final
@@ -46,19 +46,14 @@ class Block:
 Evaluate: TypeAlias = Callable[[Params, Block], FloatArray]
 
 
-def blocks(histories: Histories, draws: int, per_pair: int = 1) -> Iterator[Block]:
-    """Histories in blocks for which `draws` values fit into memory.
-
-    Histories of one (x, T) pair come one after another, so that few pairs are worked on twice;
-    `per_pair` is how many numbers an evaluation holds per pair.
-    """
-    ages = histories.ages
-    order = np.argsort(ages.inverse, kind="stable")
+def blocks(histories: Histories, draws: int) -> Iterator[Block]:
+    """Histories in the order of `histories.by_age`, in blocks for which `draws` values fit."""
+    ages, order = histories.ages, histories.by_age
     pair = ages.inverse[order]
-    cost = np.cumsum(1 + per_pair * (np.diff(pair, prepend=-1) > 0)) * draws
-    first = np.flatnonzero(np.diff(cost // _ELEMENTS, prepend=-1))
-    for start, stop in zip(first, np.append(first[1:], len(order)), strict=True):
-        rows, pairs = order[start:stop], slice(pair[start], pair[stop - 1] + 1)
+    step = max(1, ELEMENTS // draws)
+    for start in range(0, len(order), step):
+        rows, its_pair = order[start : start + step], pair[start : start + step]
+        pairs = slice(its_pair[0], its_pair[-1] + 1)
         yield Block(
             rows=rows,
             x=histories.x[rows],
@@ -66,7 +61,7 @@ def blocks(histories: Histories, draws: int, per_pair: int = 1) -> Iterator[Bloc
             T=histories.T[rows],
             ages_x=ages.x[pairs],
             ages_T=ages.T[pairs],
-            pair=pair[start:stop] - pair[start],
+            pair=its_pair - its_pair[0],
         )
 
 
@@ -75,10 +70,10 @@ def draws_of(params: Params) -> int:
     return len(next(iter(params.values())))
 
 
-def mean(evaluate: Evaluate, params: Params, histories: Histories, per_pair: int = 1) -> FloatArray:
+def mean(evaluate: Evaluate, params: Params, histories: Histories) -> FloatArray:
     """Mean over draws, per history."""
     out = np.empty(len(histories))
-    for block in blocks(histories, draws_of(params), per_pair):
+    for block in blocks(histories, draws_of(params)):
         out[block.rows] = evaluate(params, block).mean(axis=0)
     return out
 
@@ -88,11 +83,10 @@ def quantiles(
     params: Params,
     histories: Histories,
     probabilities: tuple[float, ...],
-    per_pair: int = 1,
 ) -> FloatArray:
     """Quantiles over draws, of shape (probabilities, histories)."""
     out = np.empty((len(probabilities), len(histories)))
-    for block in blocks(histories, draws_of(params), per_pair):
+    for block in blocks(histories, draws_of(params)):
         out[:, block.rows] = columnwise_quantiles(evaluate(params, block), probabilities)
     return out
 

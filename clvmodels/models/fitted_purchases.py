@@ -13,6 +13,7 @@ from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import ParameterError
 from clvmodels.inference.problem import Parameter
 from clvmodels.models import averaging
+from clvmodels.models.ages import over_ages
 from clvmodels.models.averaging import Block, Evaluate
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from clvmodels.models.purchases import PurchaseModel
 
-_DISCOUNTING_NODES = 33  # numbers per (x, T) pair while discounting
+_NODES = 33  # numbers per (x, T) pair while discounting
 
 
 @final
@@ -159,7 +160,7 @@ class FittedPurchases(FittedModel):
         Fader and Hardie (2015), Simple probability models for computing CLV and CE, eqs. 3.13-3.15.
         """
         evaluate = self._discounted(DiscountRate.parse(discount), *self._window(horizon, start))
-        return self._per_customer(data, evaluate, _DISCOUNTING_NODES)
+        return self._per_customer(data, evaluate)
 
     def residual_transactions_new_customer(
         self, discount: DiscountRate, horizon: HorizonLike | None = None
@@ -267,15 +268,26 @@ class FittedPurchases(FittedModel):
         out: FloatArray = self.model.kernel.prob_alive(block.x, block.t_x, block.T, **params)
         return out
 
+    def _if_alive(
+        self,
+        quantity: Callable[[Params, FloatArray, FloatArray], FloatArray],
+        params: Params,
+        block: Block,
+        per_pair: int = 1,
+    ) -> FloatArray:
+        """P(alive) times a quantity of (x, T), per draw and history."""
+        shift = float(params["alpha"].mean())
+        values = over_ages(
+            lambda x, T: quantity(params, x, T), block.ages_x, block.ages_T, shift, per_pair
+        )
+        return self._alive(params, block) * np.take(values, block.pair, axis=-1)
+
     def _expected(self, t: float) -> Evaluate:
-        def evaluate(params: Params, block: Block) -> FloatArray:
-            if_alive = self.model.kernel.purchases_if_alive(
-                block.ages_x, block.ages_T, np.float64(t), **params
-            )
-            out: FloatArray = self._alive(params, block) * np.take(if_alive, block.pair, axis=-1)
+        def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
+            out: FloatArray = self.model.kernel.purchases_if_alive(x, T, np.float64(t), **params)
             return out
 
-        return evaluate
+        return lambda params, block: self._if_alive(if_alive, params, block)
 
     def _pmf(self, n: int, t: float) -> Evaluate:
         if isinstance(n, bool) or n != int(n) or n < 0:
@@ -320,23 +332,22 @@ class FittedPurchases(FittedModel):
     ) -> Evaluate:
         """P(alive) times an integral over future time, of shape (..., pairs)."""
 
-        def evaluate(params: Params, block: Block) -> FloatArray:
-            x, T = block.ages_x[:, None], block.ages_T[:, None]
+        def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
             spread = {name: values[..., None] for name, values in params.items()}
             # mean time to the next purchase: where the curve of expected purchases bends
-            scale = (params["alpha"] + block.ages_T) / (params["r"] + block.ages_x)
-            if_alive = integral(
-                lambda t: self.model.kernel.purchases_if_alive(x, T, t, **spread), scale
+            scale = (params["alpha"] + T) / (params["r"] + x)
+            return integral(
+                lambda t: self.model.kernel.purchases_if_alive(x[:, None], T[:, None], t, **spread),
+                scale,
             )
-            return self._alive(params, block) * np.take(if_alive, block.pair, axis=-1)
 
-        return evaluate
+        return lambda params, block: self._if_alive(if_alive, params, block, _NODES)
 
     # from evaluations to customers
 
-    def _per_customer(self, data: RFMSummary, evaluate: Evaluate, per_pair: int = 1) -> FloatArray:
+    def _per_customer(self, data: RFMSummary, evaluate: Evaluate) -> FloatArray:
         h = self._histories(data)
-        values: AnyArray = h.expand(averaging.mean(evaluate, self.estimate.point, h, per_pair))
+        values: AnyArray = h.expand(averaging.mean(evaluate, self.estimate.point, h))
         return values
 
     def _interval(self, data: RFMSummary, evaluate: Evaluate, level: float) -> FloatArray:

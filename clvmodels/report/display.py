@@ -73,7 +73,8 @@ class Display(ABC):
         text = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         # the salt keeps names of clip paths apart where several pictures share a page
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": f"{type(self).__name__}{self.title}"}):
+        salt = f"{type(self).__name__}: {self.title}"
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
             figure.savefig(text, format="svg", transparent=True, metadata=nothing)
         svg = text.getvalue()
         # names that nothing refers to, and that every picture would have

@@ -35,6 +35,20 @@ def check_target(path: Path, formats: tuple[str, ...] = FORMATS) -> None:
         raise PermissionError(f"Cannot write {path}: no permission to write to {folder}.")
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder, unless it exists, and see that it can be written to.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made or written to.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(f"Cannot write to {path}: no permission.")
+    return path
+
+
 def write_frame(frame: "pd.DataFrame", path: Path) -> None:
     """Write a table as Parquet, CSV or JSON (one object per row), by the ending of its name."""
     write: dict[str, Callable[[Path], object]] = {

@@ -7,11 +7,10 @@ from clvmodels.report.numbers import count, money, percent, signed_percent
 from clvmodels.report.study import Study, best
 from clvmodels.units import DiscountRate
 
-
 _KINDS: Final = {
-    "model": "model",
-    "textbook": "textbook formula",
-    "baseline": "baseline that takes no model",
+    "model": "model with the least error per customer",
+    "textbook": "best textbook formula",
+    "baseline": "best baseline",
 }
 
 
@@ -45,16 +44,14 @@ def contest(study: Study) -> str:
     """How the best model did on purchases nobody fitted, against formulas and baselines."""
     split, table = study.comparison.split, study.comparison.table
     told = [
-        f"On the {split.horizon} after {_day(split.calibration.observation_end)}, which no method "
-        "had seen:"
+        f"No method had seen the {split.horizon} after {_day(split.calibration.observation_end)}."
     ]
     for kind, noun in _KINDS.items():
         if name := best(study.comparison, kind):
             told.append(
-                f"The best {noun} by error per customer, {name}, had {_error(study, name)} and "
-                f"foresaw {_missed(study, name)}."
+                f"The {noun}, {name}, had {_error(study, name)} and foresaw {_missed(study, name)}."
             )
-    nearest = str(table["method"][table["value_bias"].abs().idxmin()])
+    nearest = str(table["method"].iloc[table["value_bias"].abs().argmin()])
     told.append(
         f"All customers together, {nearest} came nearest to the revenue "
         f"({signed_percent(_row(study, nearest)['value_bias'])})."

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from clvmodels.report.numbers import more_or_less, percent, significant
 from clvmodels.units import Horizon, TimeUnit
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 ACTUAL = "actual"
@@ -117,7 +116,9 @@ class Tracking(Display):
         name = next(iter(self.error()))
         if self.cumulative:
             end = np.datetime_as_string(self.frame["end"].to_numpy().max(), "D")
-            return f"By {end}, {name} expects {more_or_less(self.error()[name])} purchases than came"
+            return (
+                f"By {end}, {name} expects {more_or_less(self.error()[name])} purchases than came"
+            )
         return (
             f"{name} foresees {more_or_less(self.error(holdout=True)[name])} purchases in the "
             "holdout than came"
@@ -133,10 +134,8 @@ class Tracking(Display):
         )
 
     def _draw(self, ax: "Axes") -> None:
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
         column = "cumulative" if self.cumulative else "purchases"
-        parts = {name: part for name, part in self.frame.groupby("method", sort=False)}
+        parts = dict(iter(self.frame.groupby("method", sort=False)))
         actual = parts.pop(ACTUAL)
         ax.plot(actual["end"], actual[column], color=style.INK, linewidth=1.6, label=ACTUAL)
         for name, look in style.looks(map(str, parts)).items():
@@ -145,10 +144,9 @@ class Tracking(Display):
                 part["end"], part[column], color=look.color, linestyle=look.dash, linewidth=1.6,
                 label=name,
             )  # fmt: skip
-        ax.axvline(self.cutoff, color=style.SHADE, linestyle=":", linewidth=1.4)
-        locator = AutoDateLocator(maxticks=6)
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        cutoff: Any = self.cutoff  # a date is a place on an axis of dates
+        ax.axvline(cutoff, color=style.SHADE, linestyle=":", linewidth=1.4)
+        style.dates(ax.xaxis)
         style.amounts(ax.yaxis)
         ax.set_ylim(bottom=0)
         kind = "so far" if self.cumulative else f"per {self.unit}"
@@ -371,8 +369,5 @@ class AliveMatrix(Display):
 def _chances(fit: FittedPurchases, ages: FloatArray, unit: TimeUnit, top: int) -> FloatArray:
     """Probability of 0, 1, .., top - 1 repeat purchases by each age, of shape (ages, top)."""
     return np.array(
-        [
-            [fit.purchase_pmf_new_customer(n, Horizon(age, unit)) for n in range(top)]
-            for age in ages
-        ]
+        [[fit.purchase_pmf_new_customer(n, Horizon(age, unit)) for n in range(top)] for age in ages]
     )

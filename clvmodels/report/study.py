@@ -1,4 +1,4 @@
-"""Everything a report says: methods compared on a holdout, and the base valued by the best model."""
+"""What a report is about: methods compared on a holdout, the base valued by the best model."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, final
@@ -98,7 +98,8 @@ class Study:
         """
         chosen = name or best(comparison, "model")
         if chosen is None:
-            raise DataError(f"No model could be fitted. {next(filter(None, comparison.table.error))}")
+            reason = next(filter(None, comparison.table["error"]), "")
+            raise DataError(f"No model could be fitted. {reason}")
         fitted = comparison.models.get(chosen)
         if not isinstance(fitted, FittedCLV):
             models = (k for k, fit in comparison.models.items() if isinstance(fit, FittedCLV))
@@ -131,4 +132,4 @@ class Study:
 def best(comparison: HoldoutComparison, kind: str) -> str | None:
     """Method of a kind with the least error per customer (RMSE of value); None if all failed."""
     rows = comparison.table[comparison.table["kind"] == kind].dropna(subset="value_rmse")
-    return None if rows.empty else str(rows.loc[rows["value_rmse"].idxmin(), "method"])
+    return None if rows.empty else str(rows["method"].iloc[rows["value_rmse"].argmin()])

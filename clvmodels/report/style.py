@@ -1,14 +1,13 @@
 """How plots look: colours that survive colour-blind eyes, grey printers and dark screens."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from clvmodels.report.numbers import percent, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
 
 INK: Final = "#1a1a1b"
 GRID: Final = "#c9c9ca"
@@ -28,7 +27,8 @@ ROLES: Final = {
 }
 """What each colour is for: the names by which a page has its own for light and dark."""
 
-_DASHES: Final = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (3, 3)))
+Dash: TypeAlias = str | tuple[int, tuple[int, ...]]
+_DASHES: Final[tuple[Dash, ...]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (3, 3)))
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
 SIZE: Final = (5.0, 3.6)  # inches: legible on a telephone, and side by side on a desk
@@ -38,7 +38,7 @@ class Look(NamedTuple):
     """How one series is drawn, so that it can be told apart without its colour as well."""
 
     color: str
-    dash: "str | tuple[int, tuple[int, ...]]"
+    dash: Dash
     marker: str
 
 
@@ -56,7 +56,7 @@ def new_axes(size: tuple[float, float] = SIZE) -> "Axes":
     return figure.add_subplot()
 
 
-def tidy(ax: "Axes", *, grid: str = "y") -> None:
+def tidy(ax: "Axes", *, grid: Literal["x", "y", "both"] = "y") -> None:
     """Take away what carries no information."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(SHADE)
@@ -82,13 +82,20 @@ def shares(axis: "Axis") -> None:
     axis.set_major_formatter(lambda value, _: percent(value))
 
 
-def legend(ax: "Axes", loc: str = "best", *, first: str = "") -> None:
+def dates(axis: "Axis") -> None:
+    """Few dates along an axis, no part of them told twice."""
+    from matplotlib import dates as mdates
+
+    locator: Any = mdates.AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def legend(ax: "Axes", loc: Literal["best", "lower right"] = "best", *, first: str = "") -> None:
     """A legend without a frame; `first` names the entry to begin with."""
     entries = zip(*ax.get_legend_handles_labels(), strict=True)
     handles, labels = zip(*sorted(entries, key=lambda entry: entry[1] != first), strict=True)
-    ax.legend(
-        handles, labels, frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc
-    )
+    ax.legend(handles, labels, frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc)
 
 
 def legend_below(ax: "Axes") -> None:

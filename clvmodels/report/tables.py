@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from clvmodels.evaluation.holdout import HoldoutComparison
 from clvmodels.report.numbers import NONE, count, money, percent, signed_percent, significant
@@ -44,8 +44,9 @@ class Table:
             title_justify="left", caption_justify="left", title_style="bold",
         )  # fmt: skip
         for k, column in enumerate(self.columns):
-            left = k == 0 or column in self.words
-            out.add_column(column, justify="left" if left else "right", no_wrap=k == 0)
+            words = column in self.words
+            side: Literal["left", "right"] = "left" if words or k == 0 else "right"
+            out.add_column(column, justify=side, no_wrap=not words)
         for row in self.rows:
             out.add_row(*row)
         return out
@@ -79,7 +80,7 @@ def league(
     quantity: str = "value",
     *,
     currency: str = "",
-    errors: bool = True,
+    full: bool = True,
 ) -> Table:
     """How every method did on the holdout.
 
@@ -90,32 +91,39 @@ def league(
         Judged by revenue, or by the number of purchases.
     currency : str
         Of the amounts.
-    errors : bool
-        Whether to give the standard error of each metric.
+    full : bool
+        Whether to give totals, and the standard error of each metric; without them the table fits
+        a terminal of 80 columns.
     """
     table, spread = comparison.table, comparison.table_se
     actual = table[f"{quantity}_actual"].max()
     rows = []
     for k, method in enumerate(table["method"]):
         if table["error"][k]:
-            rows.append((method, *[NONE] * (len(_METRICS) + 1)))
+            rows.append((method, *[NONE] * (len(_METRICS) + full)))
             continue
-        cells = [significant(table[f"{quantity}_predicted"][k])]
+        cells = [significant(table[f"{quantity}_predicted"][k])] if full else []
         for metric, (_, text) in _METRICS.items():
             cell = text(table[f"{quantity}_{metric}"][k])
             error = spread[f"{quantity}_{metric}"][k]
             size = percent(error) if metric in ("bias", "top_decile") else _cell(error, 2)
-            cells.append(f"{cell} ± {size}" if errors and error > 1e-12 else cell)
+            cells.append(f"{cell} ± {size}" if full and error > 1e-12 else cell)
         rows.append((method, *cells))
     what = "revenue" if quantity == "value" else "purchases"
     unit = f" in {currency}" if quantity == "value" and currency else ""
-    after = " ± standard error" if errors else ""
     return Table(
         title=f"Holdout of {comparison.split.horizon}: {what}, {significant(actual)} in all{unit}",
-        columns=("method", "foreseen", *(head for head, _ in _METRICS.values())),
+        columns=("method", *["foreseen"] * full, *(head for head, _ in _METRICS.values())),
         rows=tuple(rows),
-        note=_NOTE.format(unit=unit, what=what) + (f" Every figure{after}." if after else ""),
+        note=_NOTE.format(unit=unit, what=what) + " Small: standard errors." * full,
     )
+
+
+def comparison_frame(comparison: HoldoutComparison) -> "pd.DataFrame":
+    """Metrics, their standard errors (``_se``) and lifetime values: one row per method."""
+    errors = comparison.table_se.drop(columns=["method", "kind"]).add_suffix("_se")
+    claims = comparison.lifetime.drop(columns=["method", "kind"]).add_prefix("lifetime_")
+    return comparison.table.join([errors, claims])
 
 
 def failures(comparison: HoldoutComparison) -> list[str]:
@@ -155,24 +163,21 @@ def lifetime(comparison: HoldoutComparison, currency: str = "") -> Table:
 
 def parameters(title: str, summary: "pd.DataFrame", level: float, note: str = "") -> Table:
     """Estimates with standard errors."""
-    columns = ["parameter", "estimate", "s.e.", f"{percent(level)} interval", "meaning"]
+    columns = ["parameter", "estimate", "s.e.", f"{percent(level)} interval"]
+    means = summary.get("meaning")
     rows = []
-    for row in summary.itertuples():
+    for k, row in enumerate(summary.itertuples()):
         value: Any = row
         interval = f"{_cell(value.lo)} to {_cell(value.hi)}"
-        rows.append(
-            (
-                value.parameter.replace("_", " "),
-                _cell(value.estimate),
-                _cell(value.se, 2),
-                interval if value.lo == value.lo else NONE,
-                getattr(value, "meaning", ""),
-            )
+        cells = (
+            value.parameter.replace("_", " "),
+            _cell(value.estimate),
+            _cell(value.se, 2),
+            interval if value.lo == value.lo else NONE,
         )
-    if "meaning" not in summary:
-        columns.pop()
-        rows = [row[:-1] for row in rows]
-    return Table(title, tuple(columns), tuple(rows), frozenset(["meaning"]), note)
+        rows.append(cells if means is None else (*cells, str(means.iloc[k])))
+    heads = tuple(columns) if means is None else (*columns, "meaning")
+    return Table(title, heads, tuple(rows), frozenset(["meaning"]), note)
 
 
 def totals(frame: "pd.DataFrame", title: str, level: float, currency: str = "") -> Table:
@@ -195,13 +200,14 @@ def settings(rows: dict[str, str], title: str = "") -> Table:
 def customers(frame: "pd.DataFrame", title: str, most: int = 10) -> Table:
     """The first rows of a frame with one row per customer."""
     shown = frame.head(most)
+    columns = {str(name): column for name, column in shown.items()}
+    words = frozenset(name for name, column in columns.items() if column.dtype.kind not in "iuf")
     texts = [
-        [str(v) if isinstance(v, str) or name == "customer_id" else significant(float(v)) for v in shown[name]]
-        for name in shown
+        [str(v) if name in words or name == "customer_id" else _cell(float(v)) for v in column]
+        for name, column in columns.items()
     ]
     rest = len(frame) - len(shown)
-    words = frozenset(name for name in shown if not shown[name].dtype.kind in "iuf")
     return Table(
-        title, tuple(map(str, shown)), tuple(zip(*texts, strict=True)), words,
+        title, tuple(columns), tuple(zip(*texts, strict=True)), words,
         f"and {count(rest)} more" if rest else "",
     )  # fmt: skip

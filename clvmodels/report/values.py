@@ -16,7 +16,6 @@ from clvmodels.report.display import Display
 from clvmodels.report.numbers import count, money, percent, signed_percent
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 
@@ -54,7 +53,7 @@ class League(Display):
     @property
     def title(self) -> str:
         """See `Display.title`."""
-        nearest = self.frame.loc[self.frame["bias"].abs().idxmin()]
+        nearest = self.frame.iloc[int(self.frame["bias"].abs().argmin())]
         return (
             f"All customers together, {nearest['method']} came nearest "
             f"({signed_percent(nearest['bias'])}); customer by customer, "
@@ -105,9 +104,7 @@ class DecileCalibration(Display):
     currency: str
 
     @classmethod
-    def of(
-        cls, comparison: HoldoutComparison, methods: Sequence[str], currency: str = ""
-    ) -> Self:
+    def of(cls, comparison: HoldoutComparison, methods: Sequence[str], currency: str = "") -> Self:
         """Group the customers by each method's predictions.
 
         Parameters
@@ -243,8 +240,11 @@ class ValueDistribution(Display):
     def caption(self) -> str:
         """See `Display.caption`."""
         least = self.frame.iloc[0]
-        few = f"{count(least['customers'])} customers worth less than {money(least['hi'], self.currency)} are not shown."
-        return f"Customers by lifetime value; every class is wider than the last by the same factor. {few}"
+        limit = money(least["hi"], self.currency)
+        return (
+            "Customers by lifetime value; every class is wider than the last by the same factor. "
+            f"{count(least['customers'])} customers worth less than {limit} are not shown."
+        )
 
     def _draw(self, ax: "Axes") -> None:
         shown = self.frame.iloc[1:]
@@ -255,7 +255,8 @@ class ValueDistribution(Display):
         ax.set_xscale("log")
         for name, at, dash in (("median", self.median, "--"), ("mean", self.mean, "-")):
             if at > 0:
-                ax.axvline(at, color=style.INK, linestyle=dash, linewidth=1.2, label=f"{name} {money(at)}")
+                label = f"{name} {money(at)}"
+                ax.axvline(at, color=style.INK, linestyle=dash, linewidth=1.2, label=label)
         style.amounts(ax.xaxis)
         style.amounts(ax.yaxis)
         unit = f" ({self.currency})" if self.currency else ""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Timing: TypeAlias = Literal["continuous", "month_end"]
 
-_NODES = 33  # numbers per (x, T) pair while discounting
 _CUSTOMERS_AT_ONCE = 20_000  # whose draws fit into memory together
 
 
@@ -226,32 +225,31 @@ class FittedCLV:
         """
         import pandas as pd
 
-        discounted = self._evaluate(horizon, start)
-        rows = {"discounted value": (discounted, True)}
+        evaluates = [self._evaluate(horizon, start)]
+        rows = [("discounted value", 0, True, True)]  # name, evaluation, in money, after margin
         if horizon is not None:
-            plain = self._plain(horizon, start)
-            rows = {
-                "purchases": (plain, False),
-                "revenue": (plain, False),
-                "value": (plain, True),
-                **rows,
-            }
+            evaluates.append(self._plain(horizon, start))
+            rows = [
+                ("purchases", 1, False, False),
+                ("revenue", 1, True, False),
+                ("value", 1, True, True),
+                *rows,
+            ]
         weight = np.ones(len(data)) if data.weight is None else data.weight
         factor = {True: self._margin(data) * weight, False: weight}
+        draws = {name: np.zeros(INTERVAL_DRAWS) for name, *_ in rows}
+        for customers, counts, spend in self._draws(data, evaluates):
+            for name, which, money, net in rows:
+                counted = counts[which] * factor[net][customers]
+                draws[name] += (_worth(counted, spend) if money else counted).sum(axis=1)
         point = self.spend.expected_spend(data)
-        draws = {name: np.zeros(INTERVAL_DRAWS) for name in rows}
-        for customers, purchases, spend in self._draws(data, [e for e, _ in rows.values()]):
-            for (name, (_, net)), count in zip(rows.items(), purchases, strict=True):
-                counted = count * factor[net][customers]
-                worth = counted if name == "purchases" else _worth(counted, spend)
-                draws[name] += worth.sum(axis=1)
-        low, high = probabilities(level)
+        counts = [self._transactions(data, evaluate) for evaluate in evaluates]
+        tails = probabilities(level)
         out = []
-        for name, (evaluate, net) in rows.items():
-            count = self._transactions(data, evaluate)
-            value = count * (1.0 if name == "purchases" else point) @ factor[net]
-            ends = np.quantile(draws[name], [low, high])
-            out.append({"quantity": name, "estimate": value, "lo": ends[0], "hi": ends[1]})
+        for name, which, money, net in rows:
+            value = float(counts[which] * (point if money else 1.0) @ factor[net])
+            low, high = np.quantile(draws[name], tails)
+            out.append({"quantity": name, "estimate": value, "lo": low, "hi": high})
         return pd.DataFrame(out)
 
     def __sklearn_clone__(self) -> Self:
@@ -296,7 +294,7 @@ class FittedCLV:
         )
 
     def _transactions(self, data: RFMSummary, evaluate: Evaluate) -> FloatArray:
-        return self.purchases._per_customer(data, evaluate, _NODES)
+        return self.purchases._per_customer(data, evaluate)
 
     def _interval(
         self,
@@ -325,12 +323,12 @@ class FittedCLV:
         h = self.purchases._histories(data)
         # blocks take histories in this order, so each has a run of the customers sorted by it
         place = np.empty(len(h), dtype=np.int64)
-        place[np.argsort(h.ages.inverse, kind="stable")] = np.arange(len(h))
+        place[h.by_age] = np.arange(len(h))
         place = place[h.inverse]
         by_place = np.argsort(place, kind="stable")
         ends = np.searchsorted(place[by_place], np.arange(len(h) + 1))
         done = 0
-        for block in averaging.blocks(h, INTERVAL_DRAWS, _NODES):
+        for block in averaging.blocks(h, INTERVAL_DRAWS):
             values = [evaluate(params, block) for evaluate in evaluates]
             customers = by_place[ends[done] : ends[done + len(block.rows)]]
             for k in range(0, len(customers), _CUSTOMERS_AT_ONCE):

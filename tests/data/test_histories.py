@@ -27,9 +27,11 @@ def test_distinct_rows_come_in_order_of_first_occurrence(rows):
     assert list(zip(histories.x, histories.t_x, histories.T, strict=True)) == distinct
     assert histories.inverse.tolist() == inverse
     assert histories.weight.tolist() == np.bincount(inverse, minlength=len(distinct)).tolist()
-    pairs, pair_of = by_hand([(row[0], row[2]) for row in distinct])
+    pairs = sorted({(row[0], row[2]) for row in distinct})
     assert list(zip(histories.ages.x, histories.ages.T, strict=True)) == pairs
-    assert histories.ages.inverse.tolist() == pair_of
+    assert histories.ages.expand(histories.ages.x).tolist() == histories.x.tolist()
+    assert histories.ages.expand(histories.ages.T).tolist() == histories.T.tolist()
+    assert (np.diff(histories.ages.inverse[histories.by_age]) >= 0).all()
 
 
 def test_values_are_given_back_per_customer():
@@ -42,6 +44,14 @@ def test_values_are_given_back_per_customer():
     assert histories.ages is histories.ages
     assert histories.ages.expand(histories.ages.x).tolist() == histories.x.tolist()
     assert len(histories.ages) == 3
+
+
+def test_times_in_another_unit():
+    histories = Histories.of([1, 0], [2, 0], [4, 3])
+    daily = histories.scaled(7.0)
+    assert (daily.t_x.tolist(), daily.T.tolist()) == ([14, 0], [28, 21])
+    assert daily.weight is histories.weight
+    assert histories.scaled(1.0) is histories
 
 
 def test_weights_add_up():

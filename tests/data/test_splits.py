@@ -199,6 +199,15 @@ def test_splits_that_the_log_does_not_allow(options, message):
         calibration_holdout_split(SMALL, time_unit="day", **options)
 
 
+def test_placeholders_for_never_lie_after_every_end():
+    log = pd.concat([SMALL, make_log((1, "9999-12-31", 1.0))])
+    split = calibration_holdout_split(
+        log, cutoff="2024-02-01", holdout_end="2024-04-01", time_unit="day"
+    )
+    assert split.holdout_purchases == 2
+    assert split.report.after_end == 1
+
+
 @pytest.mark.parametrize("options", [{}, {"horizon": "9 days", "holdout_end": "2024-03-15"}])
 def test_the_holdout_has_one_end(options):
     with pytest.raises(ParameterError, match="either the horizon of the holdout or holdout_end"):

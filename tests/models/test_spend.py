@@ -1,0 +1,226 @@
+"""Gamma-Gamma on awkward spend: missing, negative, heavy-tailed, all alike, in any currency."""
+
+import numpy as np
+import pytest
+
+from clvmodels.data.datasets import load_cdnow_summary
+from clvmodels.data.summary import RFMSummary
+from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError
+from clvmodels.inference.bootstrap import Bootstrap
+from clvmodels.inference.lifetimes import Lifetimes
+from clvmodels.models.gamma_gamma import GammaGammaModel
+
+
+@pytest.fixture(scope="module")
+def cdnow():
+    return load_cdnow_summary()
+
+
+@pytest.fixture(scope="module")
+def fit(cdnow):
+    return GammaGammaModel().fit(cdnow)
+
+
+def spenders(x, m, **more):
+    x = np.asarray(x, dtype=float)
+    return RFMSummary.from_arrays(
+        x,
+        np.where(x > 0, 5.0, 0),
+        np.full(x.size, 10.0),
+        time_unit="week",
+        monetary_value=m,
+        **more,
+    )
+
+
+def heavy_tailed():
+    # lognormal spend with a standard deviation of 2 in logs (lifetimes #211, pymc-marketing #594)
+    rng = np.random.default_rng(0)
+    x = rng.geometric(0.5, 2000)
+    return spenders(x, np.exp(rng.normal(3, 2, 2000)))
+
+
+def test_one_time_buyers_have_the_population_mean(fit):
+    # whatever stands in for the value of no purchase; lifetimes gives NaN for NaN
+    values = fit.expected_spend(spenders([0, 0, 0], [np.nan, 0.0, 55.0]))
+    np.testing.assert_array_equal(values, fit.population_mean)
+    assert fit.population_mean == pytest.approx(35.171, abs=5e-4)
+
+
+def test_expectation_is_a_weighted_mean_of_own_and_population(fit):
+    # Fader, Hardie and Lee (2005b), eq. 5
+    p, q = fit.params["p"], fit.params["q"]
+    x, m = np.array([1, 2, 10, 1000]), np.array([5000.0, 22.35, 1e-3, 50])
+    own = p * x / (p * x + q - 1)
+    expected = own * m + (1 - own) * fit.population_mean
+    np.testing.assert_allclose(fit.expected_spend(spenders(x, m)), expected, rtol=1e-12)
+
+
+def test_no_population_mean_where_q_is_one_or_less():
+    # at these parameters lifetimes values a one-time buyer at -459.52
+    fit = GammaGammaModel().with_params(p=6.25, q=0.79, v=15.44)
+    # 60-digit mpmath value: p x + q > 1, so that this customer has a mean
+    assert fit.expected_spend(spenders([1], [20.0])) == pytest.approx(36.67218543, rel=1e-9)
+    with pytest.raises(UndefinedMeanError, match=r"2 of 3 customers, first 1, 2.*q = 0.790"):
+        fit.expected_spend(spenders([1, 0, 0], [20.0, np.nan, 0]))
+    with pytest.raises(UndefinedMeanError, match="median"):
+        _ = fit.population_mean
+
+
+def test_heavy_tail_is_reported(cdnow):
+    fit = GammaGammaModel().fit(heavy_tailed())
+    # lifetimes: q = .599 too, and -16.09 for a one-time buyer
+    assert fit.params["q"] == pytest.approx(0.599, abs=5e-4)
+    assert "q = 0.599 is not above 1: the mean spend of the population does not exist" in repr(fit)
+    assert (fit.expected_spend(heavy_tailed()) > 0).all()
+    with pytest.raises(UndefinedMeanError, match="Look for outliers"):
+        fit.expected_spend(cdnow)
+
+
+def test_an_upper_limit_is_infinite_where_a_mean_may_not_exist():
+    rng = np.random.default_rng(3)
+    x = rng.geometric(0.5, 60)
+    data = spenders(x, np.exp(rng.normal(3, 1.4, 60)))
+    fit = GammaGammaModel().fit(data)
+    q = fit.summary().set_index("parameter").loc["q"]
+    assert q.lo < 1 < q.estimate
+    table = fit.predict(spenders([0, 20], [np.nan, 30.0]))
+    assert np.isinf(table.expected_spend_hi[0])
+    assert np.isfinite(table.expected_spend_hi[1])
+    assert np.isfinite(table.expected_spend).all()
+    assert (table.expected_spend_lo <= table.expected_spend).all()
+
+
+@pytest.mark.parametrize("q", [1e-3, 0.01, 0.5, 1, 3.7, 1e3, 1e8])
+def test_median_halves_the_population(q):
+    model = GammaGammaModel()
+    median = model.population_median(p=6.0, q=q, v=15.0)
+    # Z = v G(p) / G(q) for two independent unit-scale gamma variables
+    rng = np.random.default_rng(0)
+    p_part, q_part = rng.gamma(6.0, size=20_000), rng.gamma(q, size=20_000)
+    below = (np.log(15.0) + np.log(p_part) < np.log(median) + np.log(q_part + 1e-320)).mean()
+    assert abs(below - 0.5) < 4 * 0.5 / np.sqrt(20_000)
+
+
+def test_rows_that_say_nothing_are_counted_not_refused(cdnow, fit):
+    # lifetimes: "There exist non-positive (<= 0) values in the monetary_value vector."
+    frame = cdnow.to_pandas()
+    m = frame.monetary_value.to_numpy(copy=True)
+    buyers = np.flatnonzero(frame.frequency > 0)
+    m[buyers[:3]] = [0.0, -12.5, -1e-9]
+    awkward = RFMSummary.from_frame(frame.assign(monetary_value=m), time_unit="week")
+    again = GammaGammaModel().fit(awkward)
+    assert again.estimate.customers == 943
+    first = ", ".join(str(i) for i in frame.customer_id[buyers[:3]])
+    assert f"Left out 3 repeat buyers whose mean value is not positive, first {first}." in repr(
+        again
+    )
+    assert again.params == pytest.approx(fit.params, rel=0.02)
+    values = again.expected_spend(awkward)
+    # net refunds say nothing of what a purchase is worth; free purchases do
+    assert values[buyers[1]] == values[buyers[2]] == again.population_mean
+    assert values[buyers[0]] < again.population_mean
+    assert (values > 0).all()
+
+
+def test_fewer_than_two_customers_are_an_error():
+    with pytest.raises(
+        DataError, match=r"at least 2 customers.*broken by 2 of 3 customers, first 1, 2"
+    ):
+        GammaGammaModel().fit(spenders([2, 0, 3], [10.0, 20, -1]))
+    with pytest.raises(DataError, match="no monetary_value"):
+        GammaGammaModel().fit(RFMSummary.from_arrays([1], [1], [2], time_unit="week"))
+
+
+def test_correlation_with_frequency_is_reported(fit):
+    # CDNOW's 946 repeat buyers: 0.11388 (lifetimes' documentation, 0.113884)
+    x_and_m = "their correlation is 0.114 (95 % interval 0.051 to 0.176), of ranks 0.206"
+    assert x_and_m in " ".join(fit.diagnostics.notes)
+
+
+ALIKE = {
+    "one price": ([1, 2, 3, 4, 2], [9.99] * 5),
+    "one price, many": (np.random.default_rng(0).integers(1, 9, 500), np.full(500, 1e9)),
+    "nearly one price": (
+        np.random.default_rng(1).integers(1, 9, 100),
+        10 + np.random.default_rng(2).normal(0, 1e-3, 100),
+    ),
+    "to the last digit": (
+        np.random.default_rng(1).integers(1, 9, 100),
+        1e9 + np.random.default_rng(2).normal(0, 1e-5, 100),
+    ),
+    "two customers": ([1, 2], [10.0, 20.0]),
+    "in proportion to frequency": ([1, 2, 3, 4, 5], [1.0, 2, 3, 4, 5]),
+    "three customers": ([1, 4, 5], [10.0, 5.0, 6.0]),
+    "very busy": ([1, 2, 100_000, 4, 5], [3.0, 4, 5, 1, 100]),
+    "twelve orders of magnitude": ([1, 2, 3, 4, 5], [1e-3, 1e9, 5.0, 1, 100]),
+    "alike within, not between": ([100] * 50, np.random.default_rng(0).lognormal(3, 1, 50)),
+    "alike between, not within": (
+        [1] * 400,
+        np.random.default_rng(0).gamma(1.0, 20.0, 400),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_spend_without_differences(name):
+    x, m = ALIKE[name]
+    data = spenders(x, m)
+    fit = GammaGammaModel().fit(data)  # a warning would be an error here
+    assert fit.diagnostics.converged
+    values = fit.expected_spend(data)
+    assert np.isfinite(values).all()
+    assert (values >= np.min(m) * (1 - 1e-9)).all()
+    table = fit.predict(data)
+    assert table.notna().all(axis=None)
+    assert (table.expected_spend_lo <= table.expected_spend * (1 + 1e-9)).all()
+    if np.ptp(m) < 1e-6 * np.max(m):
+        np.testing.assert_allclose(values, m, rtol=1e-3)
+        assert fit.population_mean == pytest.approx(np.mean(m), rel=1e-3)
+        assert "Spend hardly differs" in repr(fit)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e9])
+def test_penalised_fits_of_lifetimes_give_positive_spend(scale, cdnow):
+    # with a penalizer lifetimes' own prediction turns to -2.23 in cents and -491 at 0.01 in dollars
+    m = cdnow.monetary_value * scale
+    data = RFMSummary.from_arrays(
+        cdnow.frequency, cdnow.recency, cdnow.T, time_unit="week", monetary_value=m
+    )
+    fit = GammaGammaModel().fit(data, Lifetimes(penalizer=0.001))
+    buyers = data.select(data.frequency > 0)
+    assert (fit.expected_spend(buyers) > 0).all()
+    assert "The penalizer moves the estimates" in repr(fit)
+
+
+def test_weights_count_customers(cdnow):
+    once = GammaGammaModel().fit(cdnow)
+    twice = GammaGammaModel().fit(
+        RFMSummary(
+            customer_id=cdnow.customer_id, frequency=cdnow.frequency, recency=cdnow.recency,
+            T=cdnow.T, monetary_value=cdnow.monetary_value, time_unit="week",
+            weight=np.full(len(cdnow), 2.0),
+        )
+    )  # fmt: skip
+    assert twice.params == pytest.approx(once.params, rel=1e-6)
+    assert twice.loglik == pytest.approx(2 * once.loglik, rel=1e-12)
+    assert twice.estimate.customers == 2 * 946
+
+
+def test_bootstrap_of_spend(cdnow, fit):
+    boot = GammaGammaModel().fit(cdnow, Bootstrap(n=100, seed=0))
+    assert boot.params == fit.params
+    ratio = boot.summary().se / fit.summary().se
+    assert ratio.between(0.6, 1.7).all()  # the model is not true, so they need not be equal
+
+
+def test_purchases_are_simulated_for_whole_frequencies(fit):
+    m = fit.simulate(np.array([0, 1, 5]), seed=0)
+    assert np.isnan(m[0])
+    assert (m[1:] > 0).all()
+    np.testing.assert_array_equal(m, fit.simulate(np.array([0, 1, 5]), seed=0))
+
+
+def test_level_is_checked(fit, cdnow):
+    with pytest.raises(ParameterError, match="level"):
+        fit.predict(cdnow, level=90)
