@@ -62,7 +62,7 @@ class Bootstrap:
         share = counts / counts.sum()
         for _ in track(range(self.n), "Bootstrap", disable=not self.progress):
             weight = rng.multinomial(counts.sum(), share).astype(np.float64)
-            optimum = minimise(problem.reweighted(weight).objective(), start)
+            optimum = minimise(problem.reweighted(weight).objective(), start, problem.limits)
             draws.append(optimum.log_params)
         logs = np.array(draws)
         return replace(

@@ -48,7 +48,8 @@ class Lifetimes:
     def estimate(self, problem: Problem) -> Estimate:
         """Hand the rows of `problem` to lifetimes."""
         theta = self._fit(problem)
-        here = describe(problem, evaluate(problem.objective(), np.log(theta)), 0, agree=True)
+        there = evaluate(problem.objective(), np.log(theta), problem.limits)
+        here = describe(problem, there, 0, agree=True)
         best, _, _ = best_of_starts(problem)
         assert here.loglik is not None
         lost = -best.nll - here.loglik

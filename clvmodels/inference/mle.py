@@ -61,11 +61,11 @@ def best_of_starts(problem: Problem) -> tuple[Optimum, int, bool]:
     if rows > 2 * _SCREENING_ROWS:
         sample = np.random.default_rng(0).choice(rows, _SCREENING_ROWS, replace=False)
         screened, _, agree = best_of_starts(problem.at(np.sort(sample)))
-        optimum = minimise(problem.objective(), np.exp(screened.log_params))
+        optimum = minimise(problem.objective(), np.exp(screened.log_params), problem.limits)
         return optimum, optimum.evaluations, agree
     objective = problem.objective()
     starts = problem.starts(problem.data, problem.weight)
-    optima = [minimise(objective, start) for start in starts]
+    optima = [minimise(objective, start, problem.limits) for start in starts]
     best = min(optima, key=lambda optimum: optimum.nll)
     agree = all(optimum.nll - best.nll < _SAME_MAXIMUM for optimum in optima)
     return best, sum(optimum.evaluations for optimum in optima), agree
@@ -76,13 +76,10 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
     theta = dict(zip(problem.names, np.exp(optimum.log_params), strict=True))
     curvature, directions = np.linalg.eigh(optimum.hessian)
     firm = curvature > _FLAT
-    at_top = bool((curvature > -_FLAT).all())
-    loose = directions[:, ~firm]
-    boundary = tuple(
-        name
-        for name, row in zip(problem.names, loose, strict=True)
-        if at_top and (np.abs(row) > 0.3).any()
-    )
+    loose = (np.abs(directions[:, ~firm]) > 0.3).any(axis=1) | ~optimum.free
+    inside = optimum.hessian[np.ix_(optimum.free, optimum.free)]
+    at_top = bool((np.linalg.eigvalsh(inside) > -_FLAT).all())
+    boundary = tuple(name for name, far in zip(problem.names, loose, strict=True) if far and at_top)
     converged = at_top and optimum.gain_left < _SETTLED
     notes = []
     if not agree:

@@ -15,6 +15,7 @@ Dimension: TypeAlias = Literal["pure", "time", "money"]
 Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 """Parameters to the negative log-likelihood, its gradient and its Hessian."""
 
+_FAR = 1e7  # a shape this large means no differences to speak of: 0.03 % from one to the next
 _ROWS_PER_THREAD = 50_000  # a few milliseconds of work
 
 
@@ -26,6 +27,16 @@ class Parameter:
     name: str
     dimension: Dimension = "pure"
     meaning: str = ""
+
+
+def limits(parameters: Sequence[Parameter]) -> FloatArray:
+    """Lowest and highest value of each parameter, of shape (2, parameters).
+
+    A maximum of the likelihood may lie at infinity, where derivatives lose their digits and
+    nothing changes any more; the search for pure numbers ends before. Times and money follow them.
+    """
+    pure = np.array([p.dimension == "pure" for p in parameters])
+    return np.where(pure, [[1 / _FAR], [_FAR]], [[0.0], [np.inf]])
 
 
 @final
@@ -60,6 +71,11 @@ class Problem:
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
         return tuple(p.name for p in self.parameters)
+
+    @property
+    def limits(self) -> FloatArray:
+        """Lowest and highest value of each parameter, of shape (2, parameters)."""
+        return limits(self.parameters)
 
     @property
     def customers(self) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from clvmodels._typing import FloatArray
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.newton import minimise
-from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.problem import Objective, Parameter, Problem, limits
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.nbd import RATE, NBDModel, rate_limits
 from clvmodels.models.purchases import PurchaseModel
@@ -19,7 +19,7 @@ from clvmodels.units import TimeUnit
 
 _FAR_FROM_ZERO = 0.25  # standard error of log a: a is then four standard errors above 0
 _NO_EVIDENCE = 1.35  # half the 95 % point, 2.71, of the likelihood-ratio test at a boundary
-_NOBODY = 1e-6  # mean dropout that no data can tell from none
+_NOBODY = 1e-4  # mean dropout that no data can tell from none
 _NEARLY_ALL = 0.95  # mean P(alive) above which a reader will wonder
 
 
@@ -95,7 +95,7 @@ def _evidence(kernel: ModuleType, problem: Problem, estimate: Estimate) -> list[
     if estimate.covariance is not None and estimate.covariance[2, 2] < _FAR_FROM_ZERO**2:
         return []
     start = np.array([estimate.means["r"], estimate.means["alpha"]])
-    nbd = minimise(NBDModel().objective(problem.data, problem.weight), start)
+    nbd = minimise(NBDModel().objective(problem.data, problem.weight), start, limits(RATE))
     gain = estimate.loglik + nbd.nll
     if gain <= _NO_EVIDENCE:
         return [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from clvmodels.models.purchases import PurchaseModel
 
-_NODES = 33  # numbers per (x, T) pair while discounting
+_NODES = 40  # numbers per (x, T) pair while discounting, about
 
 
 @final
@@ -335,7 +335,7 @@ class FittedPurchases(FittedModel):
         def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
             spread = {name: values[..., None] for name, values in params.items()}
             # mean time to the next purchase: where the curve of expected purchases bends
-            scale = (params["alpha"] + T) / (params["r"] + x)
+            scale = (params["alpha"] + T) / np.maximum(1.0, params["r"] + x)
             return integral(
                 lambda t: self.model.kernel.purchases_if_alive(x[:, None], T[:, None], t, **spread),
                 scale,

@@ -43,6 +43,8 @@ def make_folder(path: Path) -> Path:
     OSError
         If it cannot be made or written to.
     """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"Cannot make the folder {path}: there is a file of that name.")
     path.mkdir(parents=True, exist_ok=True)
     if not os.access(path, os.W_OK | os.X_OK):
         raise PermissionError(f"Cannot write to {path}: no permission.")
