@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from clvmodels.data.sql import rfm_sql as rfm_sql
     from clvmodels.data.summary import RFMSummary as RFMSummary
     from clvmodels.data.transactions import rfm_summary as rfm_summary
+    from clvmodels.data.simulate import simulate_log as simulate_log
+    from clvmodels.evaluation.holdout import compare_holdout as compare_holdout
+    from clvmodels.evaluation.holdout import default_models as default_models
     from clvmodels.inference.bootstrap import Bootstrap as Bootstrap
     from clvmodels.inference.lifetimes import Lifetimes as Lifetimes
     from clvmodels.inference.mle import MLE as MLE
@@ -39,6 +42,9 @@ _HOME = {
     "RFMSummary": "data.summary",
     "calibration_holdout_split": "data.splits",
     "CalibrationHoldoutSplit": "data.splits",
+    "simulate_log": "data.simulate",
+    "compare_holdout": "evaluation.holdout",
+    "default_models": "evaluation.holdout",
     "MLE": "inference.mle",
     "Bootstrap": "inference.bootstrap",
     "Lifetimes": "inference.lifetimes",

@@ -52,6 +52,8 @@ class RFMSummary:
         As-of date of the summary: the day (or hour) from which ages are counted back.
     time_zone : str or None
         On whose clock days begin; None if nobody said.
+    first_value_included : bool
+        Whether monetary_value averages all x + 1 purchases, the first one too.
     report : DataReport
         What was read, merged and dropped on the way here.
 
@@ -71,6 +73,7 @@ class RFMSummary:
     columns: Mapping[str, AnyArray] = field(default_factory=dict)
     observation_end: datetime | None = None
     time_zone: str | None = None
+    first_value_included: bool = False
     report: DataReport = field(default_factory=DataReport)
 
     def __post_init__(self) -> None:

@@ -146,5 +146,6 @@ def summarize(log: Log, end: ObservationEnd | None) -> RFMSummary:
         time_unit=log.by.time_unit,
         observation_end=end.period,
         time_zone=log.time_zone,
+        first_value_included=log.by.include_first_value,
         report=replace(report, conventions=(ends, *report.conventions)),
     )

@@ -1,6 +1,5 @@
 """The league table: every method against purchases that nobody fitted."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from clvmodels._files import whole_file
 from clvmodels._typing import FloatArray
 from clvmodels.evaluation.rivals import (
     Claim,
@@ -74,18 +74,12 @@ class HoldoutComparison:
     def to_csv(self, path: str | Path) -> None:
         """Write table, standard errors (``_se``) and lifetime values, one row per method.
 
-        Written beside the target and renamed: a reader never sees half a file.
+        The file is there whole or not at all.
         """
-        target = Path(path)
         errors = self.table_se.drop(columns=["method", "kind"]).add_suffix("_se")
         claims = self.lifetime.drop(columns=["method", "kind"]).add_prefix("lifetime_")
-        text = self.table.join([errors, claims]).to_csv(index=False)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        with whole_file(path) as file:
+            self.table.join([errors, claims]).to_csv(file, index=False)
 
     def __repr__(self) -> str:
         parts = [self._title(), self._money().to_string(index=False)]

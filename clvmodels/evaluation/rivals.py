@@ -19,7 +19,7 @@ from clvmodels.models.nbd import NBDModel
 from clvmodels.units import DiscountRate, Horizon
 from clvmodels.value._sampling import add_in_quadrature, poisson_limits
 from clvmodels.value.clv import CLVModel, FittedCLV
-from clvmodels.value.textbook_model import _DISCOUNTED, FittedTextbook, Formula, TextbookModel
+from clvmodels.value.textbook_model import FittedTextbook, Formula, TextbookModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +134,7 @@ def forecast(fit: FittedRival, data: RFMSummary, horizon: Horizon) -> Forecast:
         revenue = purchases * fit.spend.expected_spend(data)
     else:
         if isinstance(fit, FittedTextbook):
-            note = _discounting(fit) if fit.model.name in _DISCOUNTED else ""
+            note = _discounting(fit) if fit.model.discounts else ""
             fit = replace(fit, model=replace(fit.model, margin=1.0, acquisition_cost=0.0))
         table = fit.predict(data, horizon, level=0.9)
         if not np.array_equal(table["customer_id"], data.customer_id):
@@ -197,7 +197,7 @@ def _textbook_total(
 
 
 def _discounting(fit: FittedTextbook) -> str:
-    if fit.model.name in _DISCOUNTED:
+    if fit.model.discounts:
         return f"discounted at {DiscountRate.parse(fit.model.discount or 0)}"
     return "not discounted"
 

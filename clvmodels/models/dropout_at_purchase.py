@@ -73,8 +73,6 @@ def _dropout_limits(estimate: Estimate) -> list[str]:
     mean = theta["a"] / (theta["a"] + theta["b"])
     if not loose or mean < _NOBODY:
         return []
-    if len(loose) == 1:
-        return ["The data show next to no dropout, so a and b cannot be told apart."]
     if theta["a"] + theta["b"] > 1:
         return [
             "Customers show no differences in dropout: a and b run off together at "

@@ -66,15 +66,14 @@ class GammaGammaModel(SpendModel):
         """See `SpendModel.notes`."""
         theta, loose = estimate.means, set(estimate.diagnostics.boundary)
         notes = []
-        if {"p", "v"} <= loose or {"q", "v"} <= loose:
-            notes.append(
-                "Spend hardly differs within customers (p and v run off together) or between "
-                "them (q and v do)."
-            )
+        if "p" in loose and theta["p"] > 1:
+            notes.append("A customer's purchases hardly differ in value: p runs off, v with it.")
+        if "q" in loose and theta["q"] > 1:
+            notes.append("Customers hardly differ in what they spend: q runs off, v with it.")
         if theta["q"] <= 1:
             notes.append(
                 f"q = {theta['q']:.3f} is not above 1: the mean spend of the population does not "
-                f"exist (its median is {self.population_median(**theta):,.2f}). Values of "
+                f"exist (its median is {self.population_median(**theta):,.4g}). Values of "
                 "customers with enough purchases still do."
             )
         return notes

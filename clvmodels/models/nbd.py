@@ -73,9 +73,9 @@ class NBDModel(PurchaseModel):
 
 def rate_limits(estimate: Estimate) -> list[str]:
     """Say so where the data do not pin down r and alpha."""
-    if not {"r", "alpha"} <= set(estimate.diagnostics.boundary):
-        return []
     theta = estimate.means
+    if "r" not in estimate.diagnostics.boundary or theta["r"] < 1:
+        return []
     return [
         "Customers show no differences in purchase rate: r and alpha run off together at "
         f"r / alpha = {theta['r'] / theta['alpha']:.4g}."

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ELEMENTS = 2_000_000  # numbers in one temporary array
+_ALIKE = 1e-9  # relative differences of spend from which no correlation can be computed
 
 
 class SpendModel(ABC):
@@ -221,7 +222,7 @@ class FittedSpend(FittedModel):
         median = self.model.population_median(**self.params)
         return (
             "The spend of the population has a tail too heavy for a mean "
-            f"(q = {self.params['q']:.3f} <= 1; its median is {median:,.2f}). Look for outliers, "
+            f"(q = {self.params['q']:.3f} <= 1; its median is {median:,.4g}). Look for outliers, "
             "or value only customers with repeat purchases."
         )
 
@@ -240,7 +241,7 @@ def monetary(data: RFMSummary) -> tuple[FloatArray, FloatArray]:
             "The summary has no monetary_value, so there is no spend to model. Give `value=` to "
             "rfm_summary, or a monetary_value column to RFMSummary.from_frame."
         )
-    return data.frequency, data.monetary_value
+    return data.frequency + data.first_value_included, data.monetary_value
 
 
 def _informative(x: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -253,7 +254,7 @@ def _independence(x: FloatArray, m: FloatArray) -> str:
     """Correlation of frequency and spend, which the model takes for zero."""
     from scipy.stats import pearsonr, spearmanr
 
-    if len(x) < 4 or np.ptp(x) == 0 or np.ptp(m) == 0:
+    if len(x) < 4 or np.ptp(x) == 0 or np.ptp(m) < _ALIKE * m.max():
         return "Frequency and spend: no correlation can be computed."
     pearson = pearsonr(x, m)
     low, high = pearson.confidence_interval(0.95)

@@ -105,7 +105,8 @@ def _load_estimate(document: Mapping[str, Any]) -> Estimate:
     for name in ("boundary", "notes"):
         diagnostics[name] = tuple(diagnostics[name])
     point = _load_params(document["point"])
-    assert point is not None
+    if point is None:
+        raise ValueError("no parameters")
     return Estimate(
         method=document["method"],
         point=point,

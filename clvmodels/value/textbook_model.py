@@ -105,7 +105,7 @@ class TextbookModel:
             raise ParameterError(f"{self.name!r} is no formula; there are {', '.join(_NAMES)}.")
         if self.discount is not None:
             object.__setattr__(self, "discount", DiscountRate.parse(self.discount))
-        elif self.name in _DISCOUNTED:
+        elif self.discounts:
             raise ParameterError(
                 f"{self.name} discounts: add discount=DiscountRate(0.10, per='year'), or 0."
             )
@@ -119,6 +119,11 @@ class TextbookModel:
         margin = 1.0 if isinstance(self.margin, str) else self.margin
         textbook.annual_spend_years(1.0, 1.0, margin=margin, acquisition_cost=self.acquisition_cost)
         textbook.margin_multiple(0.5, 0, period=self.period, timing=self.timing)
+
+    @property
+    def discounts(self) -> bool:
+        """Whether the formula itself discounts."""
+        return self.name in _DISCOUNTED
 
     @staticmethod
     def names() -> tuple[str, ...]:
@@ -404,7 +409,7 @@ class FittedTextbook:
 
     def _flags(self, data: RFMSummary) -> AnyArray:
         common = "assumes everyone is alive"
-        if self.model.name not in _DISCOUNTED:
+        if not self.model.discounts:
             common += "; not discounted"
         if self.model.name == "annual_spend_years":
             once = today = "; one-time buyer: base mean value"

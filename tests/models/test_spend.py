@@ -1,8 +1,10 @@
 """Gamma-Gamma on awkward spend: missing, negative, heavy-tailed, all alike, in any currency."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import clvmodels as clv
 from clvmodels.data.datasets import load_cdnow_summary
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError
@@ -102,6 +104,13 @@ def test_median_halves_the_population(q):
     assert abs(below - 0.5) < 4 * 0.5 / np.sqrt(20_000)
 
 
+def test_twelve_orders_of_magnitude():
+    data = spenders([1, 2, 3, 4, 5, 90], [1e-3, 1e9, 5.0, 1, 100, 7])
+    fit = GammaGammaModel().fit(data)
+    assert fit.params["q"] < 1
+    assert fit.expected_spend(data.select([5])) == pytest.approx(7, rel=0.1)
+
+
 def test_rows_that_say_nothing_are_counted_not_refused(cdnow, fit):
     # lifetimes: "There exist non-positive (<= 0) values in the monetary_value vector."
     frame = cdnow.to_pandas()
@@ -153,7 +162,6 @@ ALIKE = {
     "in proportion to frequency": ([1, 2, 3, 4, 5], [1.0, 2, 3, 4, 5]),
     "three customers": ([1, 4, 5], [10.0, 5.0, 6.0]),
     "very busy": ([1, 2, 100_000, 4, 5], [3.0, 4, 5, 1, 100]),
-    "twelve orders of magnitude": ([1, 2, 3, 4, 5], [1e-3, 1e9, 5.0, 1, 100]),
     "alike within, not between": ([100] * 50, np.random.default_rng(0).lognormal(3, 1, 50)),
     "alike between, not within": (
         [1] * 400,
@@ -177,7 +185,8 @@ def test_spend_without_differences(name):
     if np.ptp(m) < 1e-6 * np.max(m):
         np.testing.assert_allclose(values, m, rtol=1e-3)
         assert fit.population_mean == pytest.approx(np.mean(m), rel=1e-3)
-        assert "Spend hardly differs" in repr(fit)
+        assert "purchases hardly differ in value" in repr(fit)
+        assert "Customers hardly differ in what they spend" in repr(fit)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e9])
@@ -224,3 +233,23 @@ def test_purchases_are_simulated_for_whole_frequencies(fit):
 def test_level_is_checked(fit, cdnow):
     with pytest.raises(ParameterError, match="level"):
         fit.predict(cdnow, level=90)
+
+
+def test_the_first_purchase_counts_where_its_value_does():
+    log = pd.DataFrame(
+        {
+            "customer_id": [1, 1, 1, 2, 3, 3],
+            "date": pd.to_datetime(["2024-01-01"] * 5 + ["2024-02-01"]),
+            "value": [9.0, 30, 12, 8, 20, 25],
+        }
+    )
+    log.loc[[1, 2], "date"] = pd.to_datetime(["2024-01-15", "2024-02-09"])
+    terms = {"time_unit": "day", "value": "value", "observation_end": "2024-03-01"}
+    every = clv.rfm_summary(log, include_first_value=True, **terms)
+    fit = clv.GammaGammaModel().with_params(p=6.25, q=3.74, v=15.44)
+    counts, means = np.array([3, 1, 2]), np.array([17.0, 8.0, 22.5])
+    # eq. 5 of Fader, Hardie and Lee (2005b) with the number of purchases behind each mean
+    want = 6.25 * (15.44 + counts * means) / (6.25 * counts + 3.74 - 1)
+    np.testing.assert_allclose(fit.expected_spend(every), want, rtol=1e-12)
+    repeats = clv.rfm_summary(log, **terms)
+    assert fit.expected_spend(repeats)[1] == pytest.approx(fit.population_mean)

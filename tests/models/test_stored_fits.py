@@ -1,4 +1,4 @@
-"""Files that hold fits: small, whole, versioned, and refused with a reason when they are not ours."""
+"""Files that hold fits: small, whole, versioned, and refused with a reason if not ours."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_saving_again_replaces_the_file(fit, tmp_path):
 
 def test_nothing_is_left_behind_where_saving_fails(fit, tmp_path):
     (tmp_path / "fit.json").mkdir()
-    with pytest.raises(OSError, match="fit.json"):
+    with pytest.raises(OSError, match=r"fit\.json"):
         fit.save(tmp_path / "fit.json")
     assert [p.name for p in tmp_path.iterdir()] == ["fit.json"]
     with pytest.raises(OSError, match="nowhere"):

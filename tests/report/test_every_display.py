@@ -1,0 +1,93 @@
+"""What all displays have in common: they draw where they are told, and show no window."""
+
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from clvmodels.report import style
+from clvmodels.report.html import displays, draw
+
+
+@pytest.fixture(scope="module")
+def every(study):
+    return [make() for make in displays(study)]
+
+
+def test_a_report_shows_all_kinds(every):
+    assert [type(display).__name__ for display in every] == [
+        "League",
+        "DecileCalibration",
+        "Tracking",
+        "Tracking",
+        "FrequencyHistogram",
+        "AliveMatrix",
+        "ValueDistribution",
+        "Concentration",
+    ]
+
+
+def test_plots_go_where_they_are_told(every):
+    for display in every:
+        ax = style.new_axes()
+        assert display.plot(ax) is ax
+        assert ax.get_title(loc="left") == display.title
+        assert ax.get_xlabel()
+
+
+def test_plots_make_their_own_axes_and_can_be_rendered(every, tmp_path):
+    for k, display in enumerate(every):
+        file = tmp_path / f"{k}.png"
+        display.plot().figure.savefig(file)
+        assert file.stat().st_size > 5_000
+
+
+def test_a_dollar_sign_is_no_formula(every):
+    assert any("US$" in display.title for display in every)
+    for display in every:
+        ax = display.plot()
+        texts = [ax.xaxis.label, ax.yaxis.label, ax._left_title]
+        assert not any(text.get_parse_math() for text in texts)
+
+
+def test_svg_is_well_formed_and_loads_nothing(every):
+    names = []
+    for display in every:
+        root = ElementTree.fromstring(display.svg())
+        for element in root.iter():
+            for name, value in element.attrib.items():
+                if name.endswith("href"):
+                    assert value.startswith(("#", "data:"))
+                if name == "id":
+                    names.append(value)
+    assert len(names) == len(set(names))  # pictures of one page do not clash
+
+
+def test_svg_is_the_same_every_time(every):
+    assert every[0].svg() == every[0].svg()
+
+
+def test_drawn_pictures_take_the_colours_of_the_page(every):
+    for display in every:
+        svg = draw(display).svg
+        assert "var(--ink)" in svg
+        assert not any(colour in svg for colour in style.ROLES)
+
+
+def test_displays_show_themselves_in_notebooks(every):
+    for display in every:
+        assert display._repr_svg_().startswith("<svg ")
+        assert repr(display) == f"{type(display).__name__}: {display.title}"
+
+
+def test_series_can_be_told_apart_without_colour():
+    looks = style.looks("abcdef").values()
+    assert len({look.dash for look in looks}) == len({look.marker for look in looks}) == 6
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed():
+    heavy = "{'matplotlib', 'jinja2', 'rich', 'pymc', 'arviz'}"
+    code = f"import sys, clvmodels.report.html; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,94 @@
+"""The study behind a report, and what is said of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from clvmodels.exceptions import DataError, ParameterError
+from clvmodels.report import findings
+from clvmodels.report.study import Study, best
+from clvmodels.units import DiscountRate
+
+
+def test_equity_is_the_sum_of_all_customers(study):
+    assert study.predictions["lifetime_clv"].sum() == pytest.approx(study.equity.estimate)
+    assert study.equity.lo < study.equity.estimate < study.equity.hi
+    year = study.year.set_index("quantity")["estimate"]
+    assert study.predictions["clv"].sum() == pytest.approx(year["discounted value"])
+    assert study.predictions["expected_purchases"].sum() == pytest.approx(year["purchases"])
+
+
+def test_predictions_have_one_row_per_customer(study):
+    frame = study.predictions
+    assert frame["customer_id"].tolist() == study.base.customer_id.tolist()
+    assert (frame["lifetime_clv_lo"] <= frame["lifetime_clv_hi"]).all()
+    assert frame.attrs["as_of"] == "1998-06-30T00:00:00"
+
+
+def test_the_model_with_the_least_error_values_the_base(study):
+    table = study.comparison.table.set_index("method")
+    models = table[table["kind"] == "model"]["value_rmse"]
+    assert study.name == models.idxmin() == best(study.comparison, "model")
+
+
+def test_another_model_may_be_asked_for(study):
+    other = Study.of(study.comparison, study.base, source="log", name="NBD")
+    assert other.value.purchases.model.title == "NBD"
+
+
+@pytest.mark.parametrize("name", ["Pareto/NBD", "mean", "retention m r/(1+d-r)"])
+def test_only_models_can_value_the_base(study, name):
+    with pytest.raises(ParameterError, match=r"cannot value the base; use BG/NBD or MBG/NBD"):
+        Study.of(study.comparison, study.base, source="log", name=name)
+
+
+def test_a_comparison_without_models(study):
+    table = study.comparison.table.assign(error="")
+    table.loc[table["kind"] == "model", ["value_rmse", "error"]] = [float("nan"), "DataError: no"]
+    failed = replace(study.comparison, table=table)
+    assert best(failed, "model") is None
+    with pytest.raises(DataError, match=r"No model could be fitted\. DataError: no"):
+        Study.of(failed, study.base, source="log")
+
+
+def test_findings_give_the_interval_and_the_terms(study):
+    text = findings.worth(study)
+    for part in ("US$", "1998-06-30", "90 % interval", "a margin of 30 %", "10 % per year"):
+        assert part in text
+
+
+def test_findings_name_a_model_a_formula_and_a_baseline(study):
+    text = findings.contest(study)
+    for kind in ("model", "textbook", "baseline"):
+        assert best(study.comparison, kind) in text
+    assert "39 weeks after 1997-09-30" in text
+
+
+def test_findings_count_what_was_left_out(study):
+    report = replace(study.base.report, rows_read=1_000, rows_used=900, merged=12)
+    text = findings.data(replace(study, base=replace(study.base, report=report)))
+    assert text.startswith("Of 1,000 rows, 900 were used and 100 left out. 12 were merged")
+
+
+def test_findings_about_a_fit(study):
+    text = findings.of_fit(study.value.spend)
+    assert text.startswith("Converged: MLE on ")
+    assert "Frequency and spend are taken as independent" in text
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [
+        (DiscountRate(0.1, "year"), "10 % per year"),
+        (DiscountRate(0.008, "month"), "0.8 % per month"),
+        (DiscountRate(0.0953, "year", "continuous"), "9.53 % per year, compounded continuously"),
+    ],
+)
+def test_rates_in_words(rate, words):
+    assert findings.rate_in_words(rate) == words
+
+
+def test_margins_in_words():
+    assert findings.margin_in_words(0.3) == "a margin of 30 %"
+    assert findings.margin_in_words(1.0) == "full revenue"
+    assert findings.margin_in_words("margin") == "the margin in column margin"
