@@ -88,8 +88,8 @@ def split(
     oldest = Horizon(float(base.T.max()), base.time_unit)
     # the middle is the end of its first half: the last day (hour) that the methods see
     if base.time_unit is TimeUnit.HOUR:
-        middle: date = end - timedelta(hours=(round(oldest.to("hour")) + 1) // 2)
-        last: date = end + timedelta(minutes=59)
+        last: date = end + timedelta(hours=1, microseconds=-1)
+        middle: date = last - timedelta(hours=(round(oldest.to("hour")) + 1) // 2)
     else:
         middle = (end - timedelta(days=(round(oldest.to("day")) + 1) // 2)).date()
         last = end.date()

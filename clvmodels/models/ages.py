@@ -5,7 +5,9 @@ Where many customers with the same x differ in age, it is evaluated at Chebyshev
 interpolated: a base that joined over two years needs about twenty ages, not 730.
 """
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -30,7 +32,7 @@ def over_ages(
         Smooth in log(`shift` + T).
     x, T : ndarray of shape (pairs,)
     shift : float
-        The size of alpha.
+        The smallest alpha: for a smaller one values are not smooth near T = 0.
     per_pair : int
         Numbers that an evaluation holds in memory per pair.
 
@@ -57,10 +59,15 @@ def over_ages(
 
 
 def _in_pieces(if_alive: IfAlive, x: FloatArray, T: FloatArray, per_pair: int) -> FloatArray:
+    """Evaluate in pieces that fit into memory, side by side on all cores where it is much work."""
     first = if_alive(x[:1], T[:1])
-    step = max(1, ELEMENTS // (per_pair * len(first)))
-    pieces = [if_alive(x[i : i + step], T[i : i + step]) for i in range(1, len(x), step)]
-    return np.concatenate([first, *pieces], axis=1)
+    numbers = per_pair * len(first)
+    workers = os.cpu_count() or 1 if numbers * len(x) > ELEMENTS // 10 else 1
+    step = max(1, min(ELEMENTS // numbers, -(-len(x) // workers)))
+    starts = range(1, len(x), step)
+    with ThreadPoolExecutor(workers) as pool:
+        rest = pool.map(lambda i: if_alive(x[i : i + step], T[i : i + step]), starts)
+        return np.concatenate([first, *rest], axis=1)
 
 
 def _nodes(T: FloatArray, shift: float) -> FloatArray:

@@ -276,7 +276,7 @@ class FittedPurchases(FittedModel):
         per_pair: int = 1,
     ) -> FloatArray:
         """P(alive) times a quantity of (x, T), per draw and history."""
-        shift = float(params["alpha"].mean())
+        shift = float(params["alpha"].min())  # every draw is smooth in log(shift + T)
         values = over_ages(
             lambda x, T: quantity(params, x, T), block.ages_x, block.ages_T, shift, per_pair
         )

@@ -78,7 +78,7 @@ class Display(ABC):
             figure.savefig(text, format="svg", transparent=True, metadata=nothing)
         svg = text.getvalue()
         # names that nothing refers to, and that every picture would have
-        return re.sub(r' id="[a-z]+_[0-9]+"', "", svg[svg.index("<svg") :])
+        return re.sub(r' id="[A-Za-z0-9.]+_[0-9]+"', "", svg[svg.index("<svg") :])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self.title}"

@@ -64,7 +64,7 @@ _METRICS: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "bias": ("bias", signed_percent),
     "mae": ("MAE", _cell),
     "rmse": ("RMSE", _cell),
-    "spearman": ("rank corr.", _share),
+    "spearman": ("rank", _share),
     "gini": ("Gini", _share),
     "top_decile": ("top 10 %", percent),
 }

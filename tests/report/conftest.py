@@ -39,5 +39,5 @@ def study():
     log = log[first.between("1997-02-01", "1997-02-14")]
     models = default_models(DiscountRate(0.10, per="year"), margin=0.3)
     comparison = compare_holdout(models, split_of(log))
-    base = rfm_summary(log, time_unit="week", value="value")
+    base = rfm_summary(log, time_unit="week", value="value", observation_end="1998-06-30")
     return Study.of(comparison, base, source="a <small> log", currency="US$")

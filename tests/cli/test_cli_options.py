@@ -1,0 +1,68 @@
+"""What the texts of options mean."""
+
+import pytest
+
+from clvmodels.cli.errors import in_option_names
+from clvmodels.cli.options import parse_discount, parse_horizon, parse_margin, parse_model
+from clvmodels.exceptions import ParameterError, UnitError
+from clvmodels.models.registry import PURCHASE_MODELS
+from clvmodels.units import DiscountRate, Horizon
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("10% per year", DiscountRate(0.10, "year")),
+        ("10 % a year", DiscountRate(0.10, "year")),
+        ("0.10", DiscountRate(0.10, "year")),
+        (".1", DiscountRate(0.10, "year")),
+        ("0.8%/month", DiscountRate(0.008, "month")),
+        ("0.002 per week", DiscountRate(0.002, "week")),
+        ("0", DiscountRate(0, "year")),
+        ("150% per year", DiscountRate(1.5, "year")),
+    ],
+)
+def test_discount_rates(text, rate):
+    assert parse_discount(text) == rate
+
+
+@pytest.mark.parametrize("text", ["10", "ten per cent", "", "%", "10% of revenue", "-5%"])
+def test_what_is_no_discount_rate(text):
+    with pytest.raises(UnitError, match=r"Write .10% per year. or 0\.10"):
+        parse_discount(text)
+
+
+def test_discount_rates_per_no_unit():
+    with pytest.raises(UnitError, match="is not a time unit"):
+        parse_discount("1% per fortnight")
+
+
+@pytest.mark.parametrize(("text", "margin"), [("0.30", 0.3), ("30%", 0.3), ("1", 1), ("m", "m")])
+def test_margins(text, margin):
+    assert parse_margin(text) == margin
+
+
+def test_horizons():
+    assert parse_horizon("39 weeks") == Horizon(39, "week")
+    assert parse_horizon("lifetime") is None
+
+
+def test_every_model_has_a_name():
+    for model in PURCHASE_MODELS.values():
+        assert parse_model(model.title.lower().replace("/", "-")) == model()
+    with pytest.raises(ParameterError, match="there are"):
+        parse_model("pareto")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Use refunds='drop'.", "Use --refunds drop."),
+        ("Add value= to it.", "Add --value to it."),
+        ("holdout_end='1998-06-30'", "--observation-end 1998-06-30"),
+        ("observation_end='1998-06-30 18:00'", '--observation-end "1998-06-30 18:00"'),
+        ("Nothing to do with options.", "Nothing to do with options."),
+    ],
+)
+def test_messages_speak_of_options(text, told):
+    assert in_option_names(text) == told

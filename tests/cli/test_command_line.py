@@ -1,0 +1,394 @@
+"""The commands, from a small log to the files they write, and what they say when they cannot."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from clvmodels.cli.commands import app
+from clvmodels.data.datasets import load_cdnow
+from clvmodels.data.transactions import rfm_summary
+from clvmodels.value.storage import load
+
+COLUMNS = ["--customer-id", "who", "--date", "day", "--value", "spent"]
+MODEL = ["--model", "mbg-nbd", "--margin", "30%", "--discount", "15% per year"]
+
+
+def run(*args):
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def lines(text):
+    return text.strip().splitlines()
+
+
+@pytest.fixture(scope="session")
+def log():
+    """Customers of one fortnight of the CDNOW sample."""
+    frame = load_cdnow(sample=True)
+    first = frame.groupby("customer_id")["date"].transform("min")
+    frame = frame[first.between("1997-02-01", "1997-02-14")]
+    names = {"customer_id": "who", "date": "day", "value": "spent"}
+    return frame.rename(columns=names).drop(columns="quantity")
+
+
+@pytest.fixture(scope="session", params=["csv", "parquet"])
+def path(request, log, tmp_path_factory):
+    out = tmp_path_factory.mktemp("log") / f"log.{request.param}"
+    if request.param == "csv":
+        log.to_csv(out, index=False)
+    else:
+        log.to_parquet(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def csv(log, tmp_path_factory):
+    out = tmp_path_factory.mktemp("csv") / "log.csv"
+    log.to_csv(out, index=False)
+    return out
+
+
+@pytest.fixture(scope="session")
+def model(csv, tmp_path_factory):
+    out = tmp_path_factory.mktemp("model") / "model.json"
+    assert run("fit", csv, *COLUMNS, *MODEL, "--out", out).exit_code == 0
+    return out
+
+
+# what the commands do
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_summarize(path, log, tmp_path, suffix):
+    out = tmp_path / f"summary.{suffix}"
+    result = run("summarize", path, *COLUMNS, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert f"- {len(log):,} rows read" in lines(result.stdout)
+    assert f"wrote {out}" in result.stdout.replace("\n", "")
+    read = {"parquet": pd.read_parquet, "csv": pd.read_csv, "json": pd.read_json}[suffix]
+    ours = rfm_summary(
+        log, customer_id="who", date="day", value="spent", time_unit="week"
+    ).to_pandas()
+    pd.testing.assert_frame_equal(read(out), ours, check_dtype=False)
+
+
+def test_summarize_by_other_rules(csv):
+    result = run(
+        "summarize", csv, *COLUMNS, "--time-unit", "day", "--observation-end", "1997-12-31",
+        "--refunds", "drop", "--zero-value", "drop",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "time unit day, observed to 1997-12-31" in result.stdout
+    assert "after the end of observation" in result.stdout
+
+
+def test_fit_saves_what_the_library_loads(model):
+    fitted = load(model)
+    assert fitted.purchases.model.title == "MBG/NBD"
+    assert (fitted.model.margin, str(fitted.model.discount)) == (0.3, "0.15 per year")
+
+
+def test_fit_by_bootstrap_has_a_seed(csv, tmp_path):
+    draws = []
+    for seed in (1, 2):
+        out = tmp_path / "boot.json"
+        done = run("fit", csv, *COLUMNS, "--method", "bootstrap", "--seed", seed, "--out", out)
+        assert done.exit_code == 0, done.output
+        draws.append(load(out).purchases.estimate.replicates["r"].tolist())
+    assert draws[0] != draws[1]
+
+
+def test_fit_without_amounts_fits_purchases_alone(log, tmp_path):
+    path, out = tmp_path / "plain.csv", tmp_path / "plain.json"
+    log[["who", "day"]].to_csv(path, index=False)
+    result = run("fit", path, *COLUMNS[:4], "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "no amounts: purchases were fitted, spend was not" in result.stdout
+    assert run("predict", out, path, *COLUMNS[:4]).exit_code == 0
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_predict_from_a_log(path, model, tmp_path, suffix):
+    out = tmp_path / f"predictions.{suffix}"
+    result = run("predict", model, path, *COLUMNS, "--horizon", "26 weeks", "--out", out)
+    assert result.exit_code == 0, result.output
+    read = {"parquet": pd.read_parquet, "csv": pd.read_csv, "json": pd.read_json}[suffix]
+    frame = read(out)
+    assert {"customer_id", "clv", "clv_lo", "clv_hi"} <= set(frame)
+    data = rfm_summary(path, customer_id="who", date="day", value="spent", time_unit="week")
+    ours = load(model).predict(data, "26 weeks")
+    assert frame["customer_id"].tolist() == ours["customer_id"].tolist()
+    # JSON has 15 digits
+    assert frame["clv"].tolist() == pytest.approx(ours["clv"].tolist(), rel=1e-12)
+
+
+def test_predict_from_a_summary_is_predict_from_its_log(csv, model, tmp_path):
+    summary, one, other = (tmp_path / name for name in ("summary.parquet", "1.csv", "2.csv"))
+    assert run("summarize", csv, *COLUMNS, "--out", summary).exit_code == 0
+    assert run("predict", model, summary, "--horizon", "lifetime", "--out", one).exit_code == 0
+    done = run("predict", model, csv, *COLUMNS, "--horizon", "lifetime", "--out", other)
+    assert done.exit_code == 0, done.output
+    # sums in another order differ by rounding
+    pd.testing.assert_frame_equal(pd.read_csv(one), pd.read_csv(other), rtol=1e-9)
+
+
+def test_compare(path, tmp_path):
+    out = tmp_path / "comparison.csv"
+    result = run(
+        "compare", path, *COLUMNS, "--cutoff", "1997-09-30", "--horizon", "39 weeks", "--out", out
+    )
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(out)
+    assert frame["method"].tolist()[:3] == ["BG/NBD", "MBG/NBD", "NBD"]
+    assert frame["value_rmse"].notna().all()
+    for method in frame["method"]:
+        assert method in result.stdout
+
+
+def test_report(path, tmp_path):
+    folder = tmp_path / "new" / "report"
+    result = run("report", path, *COLUMNS, "--margin", "0.3", "--currency", "US$", "--out", folder)
+    assert result.exit_code == 0, result.output
+    written = ["comparison.csv", "predictions.parquet", "report.html"]
+    assert sorted(p.name for p in folder.iterdir()) == written
+    for name in written:
+        assert f"wrote {folder / name}" in result.stdout.replace("\n", "")
+    assert "BG/NBD" in result.stdout
+    page = (folder / "report.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert f"What the customers of {path.name} are worth" in page
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    assert {"customer_id", "clv", "lifetime_clv", "lifetime_clv_lo"} <= set(predictions)
+    assert len(pd.read_csv(folder / "comparison.csv")) >= 10
+
+
+def test_the_middle_of_cdnow_is_the_cutoff_of_the_literature():
+    # 39 and 39 weeks: Fader, Hardie and Lee (2005), Marketing Science 24(2)
+    from clvmodels.cli.options import LogOptions
+    from clvmodels.cli.reading import open_log, split, summarize
+
+    transactions, log = open_log(LogOptions(path="cdnow"))
+    found = split(transactions, log, summarize(transactions, log), None, None)
+    assert f"{found.calibration.observation_end:%Y-%m-%d}" == "1997-09-30"
+    assert str(found.horizon) == "39 weeks"
+
+
+def test_hours_have_a_middle_too(tmp_path):
+    path = tmp_path / "hours.csv"
+    times = pd.date_range("2024-03-01 00:30", periods=48, freq="h")
+    pd.DataFrame({"customer_id": 1, "date": times, "value": 1.0}).to_csv(path, index=False)
+    from clvmodels.cli.options import LogOptions
+    from clvmodels.cli.reading import open_log, split, summarize
+
+    transactions, log = open_log(LogOptions(path=str(path), time_unit="hour"))
+    found = split(transactions, log, summarize(transactions, log), None, None)
+    assert found.calibration.frequency.tolist() == [23]
+    assert found.holdout_purchases.tolist() == [24]
+
+
+# what they say when they cannot
+
+
+def refused(result, code, *words):
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    (line,) = lines(result.stderr)
+    assert line.startswith("clvmodels: ")
+    for word in words:
+        assert word in line, line
+    assert "Traceback" not in line
+
+
+def test_an_unreadable_log(tmp_path):
+    refused(run("summarize", tmp_path / "no.csv"), 1, "no.csv: no such file")
+    refused(run("summarize", tmp_path), 1, "It is a folder")
+    (tmp_path / "junk.parquet").write_bytes(b"PAR?" * 99)
+    refused(run("summarize", tmp_path / "junk.parquet"), 1, "Cannot read", "junk.parquet")
+    (tmp_path / "log.xlsx").write_text("")
+    refused(run("summarize", tmp_path / "log.xlsx"), 1, "end in .parquet or .csv")
+
+
+@pytest.mark.parametrize("command", ["summarize", "compare", "report"])
+def test_a_missing_column(csv, tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(run(command, csv), 1, "no column 'customer_id', 'date'", "--customer-id", "--date")
+    refused(run(command, csv, *COLUMNS[:4], "--value", "price"), 1, "no column 'price'")
+
+
+def test_an_unparsable_date(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("customer_id,date,value\n1,2024-01-01,5\n1,31/01/2024,5\n")
+    refused(run("summarize", path), 1, "'31/01/2024'", "--date-format")
+
+
+def test_an_empty_log(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("customer_id,date\n")
+    refused(run("summarize", path), 1, "is empty")
+    path.write_text("")
+    refused(run("summarize", path), 1, "log.csv")
+    pd.DataFrame({"customer_id": [], "date": pd.to_datetime([]), "value": []}).to_parquet(
+        tmp_path / "log.parquet"
+    )
+    refused(run("summarize", tmp_path / "log.parquet"), 1, "is empty")
+
+
+@pytest.mark.parametrize("command", ["compare", "report"])
+@pytest.mark.parametrize("cutoff", ["1990-01-01", "2005-01-01"])
+def test_a_cutoff_outside_the_data(csv, tmp_path, monkeypatch, command, cutoff):
+    monkeypatch.chdir(tmp_path)
+    result = run(command, csv, *COLUMNS, "--cutoff", cutoff, "--horizon", "4 weeks")
+    refused(result, 1, "the first purchase")
+    assert not list(tmp_path.rglob("*.*"))  # no half-written file
+
+
+def test_a_holdout_beyond_the_log(csv):
+    result = run("compare", csv, *COLUMNS, "--cutoff", "1998-06-01", "--horizon", "39 weeks")
+    refused(result, 1, "does not cover the holdout", "--observation-end")
+
+
+@pytest.mark.parametrize(
+    "command", ["summarize LOG", "fit LOG", "predict MODEL LOG", "compare LOG"]
+)
+def test_an_output_that_cannot_be_written(csv, model, tmp_path, command):
+    words = [{"LOG": csv, "MODEL": model}.get(word, word) for word in command.split()]
+    suffix = "json"
+    out = tmp_path / "missing" / f"out.{suffix}"
+    refused(run(*words, *COLUMNS, "--out", out), 1, "there is no folder")
+    (tmp_path / f"folder.{suffix}").mkdir()
+    refused(run(*words, *COLUMNS, "--out", tmp_path / f"folder.{suffix}"), 1, "it is a folder")
+    refused(run(*words, *COLUMNS, "--out", tmp_path / "out.xlsx"), 2, "Cannot tell the format")
+    assert not (tmp_path / "out.xlsx").exists()
+
+
+def test_a_folder_that_cannot_be_made(csv, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    refused(run("report", csv, *COLUMNS, "--out", tmp_path / "file"), 1, "a file of that name")
+    refused(run("report", csv, *COLUMNS, "--out", tmp_path / "file" / "x"), 1, "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_bad_rows_are_told_with_their_option(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("customer_id,date,value\n1,2024-01-01,5\n1,2024-01-09,-5\n")
+    refused(run("summarize", path), 1, "1 of 2 rows have a negative amount", "--refunds drop")
+
+
+def test_a_summary_that_breaks_a_rule(model, tmp_path):
+    path = tmp_path / "summary.csv"
+    path.write_text("customer_id,frequency,recency,T,monetary_value\n1,2,9,5,3\n")
+    refused(run("predict", model, path), 1, "recency must not exceed T")
+    path.write_text("id,frequency,recency,T\n1,2,3,5\n")
+    refused(run("predict", model, path), 1, "no column 'customer_id'", "--customer-id")
+
+
+def test_a_model_that_is_none(csv, tmp_path):
+    refused(run("predict", tmp_path / "no.json", csv, *COLUMNS), 1, "Cannot read a fitted model")
+    refused(run("predict", csv, csv, *COLUMNS), 1, "Cannot read a fitted model")
+    (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
+    refused(run("predict", tmp_path / "other.json", csv, *COLUMNS), 1, "is not a model saved")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("fit LOG --model pareto --out m.json", "there are nbd, bg-nbd, mbg-nbd"),
+        ("fit LOG --method magic --out m.json", "there are mle, bootstrap, lifetimes"),
+        ("fit LOG --discount 10 --out m.json", "Write '10% per year' or 0.10"),
+        ("fit LOG --discount 5%/fortnight --out m.json", "'fortnight' is not a time unit"),
+        ("fit LOG --level 90 --out m.json", "between 0 and 1"),
+        ("fit LOG", "--out"),
+        ("summarize LOG --time-unit moon", "'moon' is not a time unit"),
+        ("summarize LOG --refunds maybe", "--refunds maybe is unknown"),
+        ("predict MODEL LOG --horizon 12", "needs a number and a unit"),
+        ("compare LOG --horizon 39", "needs a number and a unit"),
+        ("summarize", "Missing argument 'LOG'"),
+        ("guess LOG", "No such command 'guess'"),
+        ("summarize LOG --speed 3", "No such option"),
+    ],
+)
+def test_a_call_that_makes_no_sense(csv, model, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    call = [{"LOG": csv, "MODEL": model}.get(word, word) for word in words.split()]
+    given = COLUMNS if csv in call and call[0] != "guess" else []
+    refused(run(*call, *given), 2, said)
+    assert not list(tmp_path.iterdir())
+
+
+def test_notes_are_one_line_each(tmp_path):
+    path = tmp_path / "log.csv"
+    rows = [f"{who},2024-0{1 + who % 3}-{day:02},5" for who in range(9) for day in (1, 2, 9)]
+    path.write_text("customer_id,date,value\n" + "\n".join(rows) + "\n")
+    result = run("fit", path, "--model", "nbd", "--out", tmp_path / "m.json")
+    assert result.exit_code == 0, result.output
+    assert "clvmodels: note: All 9 customers have repeat purchases." in result.stderr
+    assert all(line.startswith("clvmodels: note: ") for line in lines(result.stderr))
+
+
+# help, and the program as a whole
+
+
+def examples():
+    found = {}
+    for command in ("summarize", "fit", "predict", "compare", "report"):
+        text = " ".join(run(command, "--help").stdout.split())
+        found[command] = re.search(rf"Example: (clvmodels {command} .*?) (?:╭|Usage|\Z)", text)[1]
+    return found
+
+
+def test_every_command_has_a_line_and_an_example():
+    text = run("--help").stdout
+    for command, example in examples().items():
+        assert command in text
+        assert "cdnow" in example
+
+
+def test_the_examples_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in ("summarize", "fit", "predict"):
+        result = run(*examples()[command].split()[1:])
+        assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "model.json", "predictions.parquet", "summary.parquet",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_the_long_examples_work(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    result = run(*examples()[command].split()[1:])
+    assert result.exit_code == 0, result.output
+
+
+def test_as_a_program(csv, tmp_path):
+    program = [sys.executable, "-c", "from clvmodels.cli import main; main()"]
+    bad = subprocess.run(
+        [*program, "summarize", str(tmp_path / "no.csv")], capture_output=True, text=True
+    )
+    assert bad.returncode == 1
+    assert bad.stderr.startswith("clvmodels: Cannot read")
+    assert len(lines(bad.stderr)) == 1
+    good = subprocess.run(
+        [*program, "summarize", str(csv), *COLUMNS], capture_output=True, text=True, check=True
+    )
+    assert "rows read" in good.stdout
+    assert good.stderr == ""
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import atexit, sys\n"
+        "heavy = {'numpy', 'pandas', 'ibis', 'duckdb', 'matplotlib', 'scipy'}\n"
+        "atexit.register(lambda: print(heavy & set(sys.modules)))\n"
+        "from clvmodels.cli import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert lines(done.stdout)[-1] == "set()"
