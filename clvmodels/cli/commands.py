@@ -188,6 +188,7 @@ def compare(
     terms = parse_discount(discount), parse_margin(margin)
     with screen.step("Reading the log"):
         transactions, log = reading.open_log(log)
+        reading.require_amounts(log)
         base = reading.summarize(transactions, log)
         split = reading.split(transactions, log, base, cutoff, horizon)
     comparison = _compare(split, *terms, level)
@@ -237,9 +238,10 @@ def report(
     name = None if model is None else parse_model(model).title
     terms = parse_discount(discount), parse_margin(margin)
     currency = reading.currency_of(log) if currency is None else currency
-    folder = files.make_folder(out)
+    files.check_folder(out)
     with screen.step("Reading the log"):
         transactions, log = reading.open_log(log)
+        reading.require_amounts(log)
         base = reading.summarize(transactions, log)
     with screen.step("Splitting it"):
         split = reading.split(transactions, log, base, cutoff, horizon)
@@ -251,7 +253,8 @@ def report(
     plots = html.displays(study)
     figures = [html.draw(plot()) for plot in screen.track(plots, "Drawing", len(plots))]
     with screen.step("Writing"):
-        page, predictions, league = (folder / name for name in _REPORT)
+        out.mkdir(parents=True, exist_ok=True)
+        page, predictions, league = (out / name for name in _REPORT)
         files.write_text(html.render(study, figures), page)
         files.write_frame(study.predictions, predictions)
         files.write_frame(tables.comparison_frame(comparison), league)
@@ -260,7 +263,7 @@ def report(
         *tables.failures(comparison),
         *(f"\n{text}" for text in findings.all_of(study).values()),
         "",
-        *(f"wrote {folder / name}" for name in _REPORT),
+        *(f"wrote {out / name}" for name in _REPORT),
     )
 
 

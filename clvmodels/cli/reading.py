@@ -72,6 +72,18 @@ def read_customers(log: LogOptions) -> "RFMSummary":
     )
 
 
+def require_amounts(log: LogOptions) -> None:
+    """Refuse a log without amounts.
+
+    Raises
+    ------
+    DataError
+        If no column of amounts was named, and there is none of the usual name.
+    """
+    if log.value is None:
+        raise DataError(f"{log.path} has no column 'value' of amounts; name yours with value=.")
+
+
 def split(
     transactions: Any,
     log: LogOptions,

@@ -35,20 +35,19 @@ def check_target(path: Path, formats: tuple[str, ...] = FORMATS) -> None:
         raise PermissionError(f"Cannot write {path}: no permission to write to {folder}.")
 
 
-def make_folder(path: Path) -> Path:
-    """Make a folder, unless it exists, and see that it can be written to.
+def check_folder(path: Path) -> None:
+    """Refuse, before any work is done, a folder that could not be made or written to at its end.
 
     Raises
     ------
     OSError
-        If it cannot be made or written to.
+        If a file is in its place or its way, or there is no permission.
     """
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"Cannot make the folder {path}: there is a file of that name.")
-    path.mkdir(parents=True, exist_ok=True)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise PermissionError(f"Cannot write to {path}: no permission.")
-    return path
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"Cannot write to the folder {path}: {there} is a file.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"Cannot write to {path}: no permission to write to {there}.")
 
 
 def write_frame(frame: "pd.DataFrame", path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from typing import Any, Final
 
+import numpy as np
+
 from clvmodels.models.fitted import FittedModel
-from clvmodels.report.numbers import count, money, percent, signed_percent
+from clvmodels.report.numbers import count, money, percent
 from clvmodels.report.study import Study, best
 from clvmodels.units import DiscountRate
 
@@ -19,6 +21,7 @@ def all_of(study: Study) -> dict[str, str]:
     return {
         "What the customers are worth": worth(study),
         "How the methods fared": contest(study),
+        "What they claim for all the future": claims(study),
         "What the interval leaves out": caution(study),
         "What became of the data": data(study),
     }
@@ -49,14 +52,36 @@ def contest(study: Study) -> str:
     for kind, noun in _KINDS.items():
         if name := best(study.comparison, kind):
             told.append(
-                f"The {noun}, {name}, had {_error(study, name)} and foresaw {_missed(study, name)}."
+                f"The {noun}, {name}, erred by {_error(study, name)} and foresaw "
+                f"{_missed(study, name)}."
             )
     nearest = str(table["method"].iloc[table["value_bias"].abs().argmin()])
     told.append(
-        f"All customers together, {nearest} came nearest to the revenue "
-        f"({signed_percent(_row(study, nearest)['value_bias'])})."
+        f"All customers together, {nearest} came nearest: it foresaw {_missed(study, nearest)}."
     )
     return " ".join(told)
+
+
+def claims(study: Study) -> str:
+    """What the methods said at the cutoff, and what has come of it already."""
+    comparison, margin = study.comparison, study.value.model.margin
+    split, lifetime = comparison.split, comparison.lifetime.dropna(subset="total")
+    total = lifetime.set_index("method")["total"]
+    formulas = lifetime["total"][lifetime["kind"] == "textbook"]
+    told = [
+        f"At the cutoff, {study.name} put the base at {money(total[study.name], study.currency)}"
+    ]
+    if len(formulas):
+        low, high = money(formulas.min()), money(formulas.max())
+        told.append(f", the textbook formulas between {low} and {high}")
+    told.append(".")
+    if not isinstance(margin, str):
+        came = margin * comparison.table["value_actual"].max()
+        told.append(
+            f" The {split.horizon} of the holdout alone brought {money(came)}, at the same margin "
+            "and not discounted."
+        )
+    return "".join(told)
 
 
 def caution(study: Study) -> str:
@@ -126,11 +151,13 @@ def _row(study: Study, name: str) -> Any:
 
 
 def _error(study: Study, name: str) -> str:
-    return f"RMSE {money(_row(study, name)['value_rmse'], study.currency)}"
+    return f"{money(_row(study, name)['value_rmse'], study.currency)} (RMSE)"
 
 
 def _missed(study: Study, name: str) -> str:
     bias = _row(study, name)["value_bias"]
+    if not np.isfinite(bias):
+        return "revenue where none came"
     if abs(bias) < 0.005:
         return "the revenue that came, within 0.5 %"
     return f"{percent(abs(bias))} {'more' if bias > 0 else 'less'} revenue than came"

@@ -92,4 +92,6 @@ def more_or_less(share: float) -> str:
     """
     if abs(share) < 0.005:
         return "as many"
+    if math.isinf(share):  # nothing at all to compare with
+        return "more"
     return f"{percent(abs(share))} {'more' if share > 0 else 'fewer'}"

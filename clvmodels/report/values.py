@@ -54,6 +54,8 @@ class League(Display):
     def title(self) -> str:
         """See `Display.title`."""
         nearest = self.frame.iloc[int(self.frame["bias"].abs().argmin())]
+        if not np.isfinite(self.frame["bias"]).any():
+            return "Every method foresaw revenue, and none came"
         return (
             f"All customers together, {nearest['method']} came nearest "
             f"({signed_percent(nearest['bias'])}); customer by customer, "
@@ -72,8 +74,9 @@ class League(Display):
     def _draw(self, ax: "Axes") -> None:
         ax.axvline(0, color=style.SHADE, linewidth=1)
         place = -np.arange(len(self.frame))
+        bounded = np.isfinite(self.frame["bias"]).to_numpy()
         for kind, look in style.looks(self.frame["kind"].unique()).items():
-            rows = (self.frame["kind"] == kind).to_numpy()
+            rows = bounded & (self.frame["kind"] == kind).to_numpy()
             part = self.frame[rows]
             ax.errorbar(
                 part["bias"], place[rows], xerr=2 * part["bias_se"], fmt=look.marker,
@@ -188,6 +191,11 @@ class ValueDistribution(Display):
         Over customers.
     currency : str
         Of the amounts.
+
+    Examples
+    --------
+    >>> ValueDistribution.of([1, 2, 9], currency="EUR").title
+    'Half of the customers are worth less than EUR 2; the mean is EUR 4'
     """
 
     median: float
@@ -275,6 +283,11 @@ class Concentration(Display):
     frame : DataFrame
         series, share_of_customers, share_of_value: from (0, 0) to (1, 1) in steps of one half per
         cent of the customers.
+
+    Examples
+    --------
+    >>> Concentration.of({"value": [91] + 9 * [1]}).title
+    'A tenth of the customers hold 91 % of the value'
     """
 
     @classmethod

@@ -244,7 +244,14 @@ def test_a_cutoff_outside_the_data(csv, tmp_path, monkeypatch, command, cutoff):
     monkeypatch.chdir(tmp_path)
     result = run(command, csv, *COLUMNS, "--cutoff", cutoff, "--horizon", "4 weeks")
     refused(result, 1, "the first purchase")
-    assert not list(tmp_path.rglob("*.*"))  # no half-written file
+    assert not list(tmp_path.iterdir())  # no half-written file
+
+
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_a_log_without_amounts(log, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    log[["who", "day"]].to_csv("plain.csv", index=False)
+    refused(run(command, "plain.csv", *COLUMNS[:4]), 1, "no column 'value' of amounts", "--value")
 
 
 def test_a_holdout_beyond_the_log(csv):
@@ -268,8 +275,8 @@ def test_an_output_that_cannot_be_written(csv, model, tmp_path, command):
 
 def test_a_folder_that_cannot_be_made(csv, tmp_path):
     (tmp_path / "file").write_text("mine")
-    refused(run("report", csv, *COLUMNS, "--out", tmp_path / "file"), 1, "a file of that name")
-    refused(run("report", csv, *COLUMNS, "--out", tmp_path / "file" / "x"), 1, "file")
+    refused(run("report", csv, *COLUMNS, "--out", tmp_path / "file"), 1, "is a file")
+    refused(run("report", csv, *COLUMNS, "--out", tmp_path / "file" / "x"), 1, "is a file")
     assert (tmp_path / "file").read_text() == "mine"
 
 

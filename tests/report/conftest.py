@@ -31,13 +31,28 @@ def fits(cdnow):
     return {model.title: model.fit(cdnow.calibration) for model in models}
 
 
-@pytest.fixture(scope="session")
-def study():
-    """Customers of one fortnight: few distinct histories, quick."""
+def fortnight():
+    """Customers who came in one fortnight: few distinct histories, quick."""
     log = load_cdnow(sample=True)
     first = log.groupby("customer_id")["date"].transform("min")
-    log = log[first.between("1997-02-01", "1997-02-14")]
+    return log[first.between("1997-02-01", "1997-02-14")]
+
+
+def study_of(log):
     models = default_models(DiscountRate(0.10, per="year"), margin=0.3)
     comparison = compare_holdout(models, split_of(log))
     base = rfm_summary(log, time_unit="week", value="value", observation_end="1998-06-30")
     return Study.of(comparison, base, source="a <small> log", currency="US$")
+
+
+@pytest.fixture(scope="session")
+def study():
+    return study_of(fortnight())
+
+
+@pytest.fixture(scope="session")
+def silent_study():
+    """Nobody came back in the holdout: all its purchases are of newcomers."""
+    log = fortnight()
+    log.loc[log["date"] > "1997-09-30", "customer_id"] += 1_000_000
+    return study_of(log)

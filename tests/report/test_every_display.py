@@ -43,6 +43,13 @@ def test_plots_make_their_own_axes_and_can_be_rendered(every, tmp_path):
         assert file.stat().st_size > 5_000
 
 
+def test_plots_where_nothing_came(silent_study):
+    for make in displays(silent_study):
+        display = make()
+        assert display.svg()
+        assert "inf" not in display.title
+
+
 def test_a_dollar_sign_is_no_formula(every):
     assert any("US$" in display.title for display in every)
     for display in every:

@@ -64,6 +64,23 @@ def test_histogram_in_days_is_the_histogram_in_weeks(histogram, fits, cdnow):
     assert again.chi_square["BG/NBD"] == pytest.approx(histogram.chi_square["BG/NBD"], rel=1e-9)
 
 
+def test_histogram_of_more_ages_than_can_be_asked_for(fits, cdnow):
+    # every customer of an age of their own, spread around the one they had
+    weeks = cdnow.calibration
+    spread = RFMSummary(
+        customer_id=weeks.customer_id,
+        frequency=weeks.frequency,
+        recency=weeks.recency * (1 - 1e-3),
+        T=weeks.T * (1 + 1e-3 * np.linspace(-1, 1, CUSTOMERS)),
+        monetary_value=None,
+        time_unit="week",
+    )
+    fit = {"BG/NBD": fits["BG/NBD"]}
+    few, many = (FrequencyHistogram.of(fit, data) for data in (weeks, spread))
+    assert total(many, "BG/NBD", "customers") == pytest.approx(CUSTOMERS)
+    np.testing.assert_allclose(many.frame["customers"], few.frame["customers"], rtol=1e-3)
+
+
 def test_histogram_counts_weights():
     data = RFMSummary(
         customer_id=[1, 2], frequency=[0, 2], recency=[0, 5], T=[9, 9], monetary_value=None,

@@ -6,6 +6,7 @@ import pytest
 
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.report import findings
+from clvmodels.report.numbers import significant
 from clvmodels.report.study import Study, best
 from clvmodels.units import DiscountRate
 
@@ -64,10 +65,25 @@ def test_findings_name_a_model_a_formula_and_a_baseline(study):
     assert "39 weeks after 1997-09-30" in text
 
 
+def test_findings_hold_claims_against_what_came(study):
+    text = findings.claims(study)
+    lifetime = study.comparison.lifetime.set_index("method")["total"]
+    assert f"{study.name} put the base at US$ {significant(lifetime[study.name])}" in text
+    came = 0.3 * study.comparison.split.holdout["value"].sum()
+    assert f"alone brought {significant(came)}" in text
+
+
 def test_findings_count_what_was_left_out(study):
     report = replace(study.base.report, rows_read=1_000, rows_used=900, merged=12)
     text = findings.data(replace(study, base=replace(study.base, report=report)))
     assert text.startswith("Of 1,000 rows, 900 were used and 100 left out. 12 were merged")
+
+
+def test_findings_where_nothing_came(silent_study):
+    said = findings.all_of(silent_study)
+    assert "foresaw revenue where none came" in said["How the methods fared"]
+    assert "All customers together, zero came nearest" in said["How the methods fared"]
+    assert "customers first bought in the holdout" in said["What became of the data"]
 
 
 def test_findings_about_a_fit(study):

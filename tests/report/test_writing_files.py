@@ -70,11 +70,13 @@ def test_targets_are_refused_before_the_work(tmp_path):
         files.check_target(tmp_path / "missing" / "table.csv")
 
 
-def test_folders_are_made(tmp_path):
-    assert files.make_folder(tmp_path / "a" / "b").is_dir()
+def test_folders_are_refused_before_the_work(tmp_path):
+    files.check_folder(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotADirectoryError, match="there is a file of that name"):
-        files.make_folder(tmp_path / "file")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotADirectoryError, match="is a file"):
+            files.check_folder(folder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -83,4 +85,4 @@ def test_folders_without_permission_are_refused(tmp_path):
     with pytest.raises(PermissionError):
         files.check_target(tmp_path / "table.csv")
     with pytest.raises(PermissionError):
-        files.make_folder(tmp_path)
+        files.check_folder(tmp_path / "new")

@@ -1,0 +1,20 @@
+"""All displays: numbers worth looking at, each a ``frame`` with a ``plot(ax=None)``.
+
+Every display is made by its ``of``, has a ``title`` that says what these data show, and shows
+itself in a notebook.
+"""
+
+from clvmodels.report.display import Display
+from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram, Tracking
+from clvmodels.report.values import Concentration, DecileCalibration, League, ValueDistribution
+
+__all__ = [
+    "AliveMatrix",
+    "Concentration",
+    "DecileCalibration",
+    "Display",
+    "FrequencyHistogram",
+    "League",
+    "Tracking",
+    "ValueDistribution",
+]
