@@ -8,16 +8,21 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-
-
+D = TypeVar("D")
 
 
 def best_of(call: Callable[[], T], repeats: int = 3) -> tuple[float, T]:
     """Shortest wall time of `repeats` calls, and the last result."""
+    return best_on(lambda: None, lambda _: call(), repeats)
+
+
+def best_on(prepare: Callable[[], D], call: Callable[[D], T], repeats: int = 3) -> tuple[float, T]:
+    """Shortest wall time of calls, each on a value made afresh (making it is not counted)."""
     times = []
     for _ in range(repeats):
+        value = prepare()
         start = time.perf_counter()
-        result = call()
+        result = call(value)
         times.append(time.perf_counter() - start)
     return min(times), result
 

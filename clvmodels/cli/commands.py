@@ -153,13 +153,14 @@ def predict(
         if isinstance(fitted, FittedCLV):
             frame = fitted.predict(data, length, level=level)
             total = fitted.totals(data, length, level=level)
-            screen.show(tables.totals(total, f"The whole base, {horizon}", level))
         elif not isinstance(fitted, FittedPurchases):
-            frame = fitted.predict(data, level=level)
+            frame, total = fitted.predict(data, level=level), None
         elif length is None:
             raise ParameterError("Purchases over a lifetime need not be finite: give --horizon.")
         else:
-            frame = fitted.predict(data, length, level=level)
+            frame, total = fitted.predict(data, length, level=level), None
+    if total is not None:
+        screen.show(tables.totals(total, f"The whole base, {horizon}", level))
     screen.show(tables.customers(frame, f"Customers, {horizon}"))
     if out is not None:
         files.write_frame(frame, out)
@@ -188,7 +189,6 @@ def compare(
     terms = parse_discount(discount), parse_margin(margin)
     with screen.step("Reading the log"):
         transactions, log = reading.open_log(log)
-        reading.require_amounts(log)
         base = reading.summarize(transactions, log)
         split = reading.split(transactions, log, base, cutoff, horizon)
     comparison = _compare(split, *terms, level)
@@ -241,7 +241,6 @@ def report(
     files.check_folder(out)
     with screen.step("Reading the log"):
         transactions, log = reading.open_log(log)
-        reading.require_amounts(log)
         base = reading.summarize(transactions, log)
     with screen.step("Splitting it"):
         split = reading.split(transactions, log, base, cutoff, horizon)

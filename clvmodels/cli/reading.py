@@ -72,18 +72,6 @@ def read_customers(log: LogOptions) -> "RFMSummary":
     )
 
 
-def require_amounts(log: LogOptions) -> None:
-    """Refuse a log without amounts.
-
-    Raises
-    ------
-    DataError
-        If no column of amounts was named, and there is none of the usual name.
-    """
-    if log.value is None:
-        raise DataError(f"{log.path} has no column 'value' of amounts; name yours with value=.")
-
-
 def split(
     transactions: Any,
     log: LogOptions,
@@ -91,10 +79,18 @@ def split(
     cutoff: str | None,
     horizon: str | None,
 ) -> "CalibrationHoldoutSplit":
-    """Split a log at a cutoff, or in the middle of the time that its summary covers."""
+    """Split a log with amounts at a cutoff, or in the middle of the time its summary covers.
+
+    Raises
+    ------
+    DataError
+        If the log has no amounts, or as `calibration_holdout_split` does.
+    """
     from clvmodels.data.splits import calibration_holdout_split
     from clvmodels.units import Horizon, TimeUnit
 
+    if base.monetary_value is None:
+        raise DataError(f"{log.path} has no column 'value' of amounts; name yours with value=.")
     end = base.observation_end
     assert end is not None  # a summary of a log has one
     oldest = Horizon(float(base.T.max()), base.time_unit)
@@ -109,7 +105,7 @@ def split(
         transactions,
         cutoff=middle if cutoff is None else cutoff,
         horizon=horizon,
-        holdout_end=last if horizon is None else None,
+        holdout_end=(log.observation_end or last) if horizon is None else None,
         **_conventions(log),
     )
 

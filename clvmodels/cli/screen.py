@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from clvmodels.report.tables import Table
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _PIPE_WIDTH = 120  # characters, where there is no terminal to ask
 
 
@@ -44,7 +44,7 @@ def step(text: str) -> Iterator[None]:
         bar.update(task, total=1, completed=1)
 
 
-def track(items: Iterable[T], text: str, total: int) -> Iterator[T]:
+def track(items: Iterable[_T], text: str, total: int) -> Iterator[_T]:
     """Go through items with a bar."""
     from rich.console import Console
     from rich.progress import track as rich_track

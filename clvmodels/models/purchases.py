@@ -163,7 +163,7 @@ def _influential(data: RFMSummary, problem: Problem, estimate: Estimate) -> list
 
     Looks at the busiest histories, where such customers are.
     """
-    if estimate.covariance is None:
+    if estimate.spread is None:
         return []
     theta = np.array(list(estimate.means.values()))
     x = problem.data["x"]
@@ -172,7 +172,7 @@ def _influential(data: RFMSummary, problem: Problem, estimate: Estimate) -> list
     for row in busiest:
         one = problem.at(np.array([row])).reweighted(np.ones(1))
         score = one.objective()(theta)[1] * theta
-        shifts.append(float(np.sqrt(score @ estimate.covariance @ score)))
+        shifts.append(float(np.linalg.norm(score @ estimate.spread)))
     most = int(np.argmax(shifts))
     if shifts[most] < 2:
         return []

@@ -5,7 +5,8 @@ itself in a notebook.
 """
 
 from clvmodels.report.display import Display
-from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram, Tracking
+from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram
+from clvmodels.report.tracking import Tracking
 from clvmodels.report.values import Concentration, DecileCalibration, League, ValueDistribution
 
 __all__ = [

@@ -1,11 +1,11 @@
 """Writing files that are whole or not there."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from clvmodels._files import whole_file
 from clvmodels.exceptions import ParameterError
 
 if TYPE_CHECKING:
@@ -59,24 +59,11 @@ def write_frame(frame: "pd.DataFrame", path: Path) -> None:
             file, orient="records", date_format="iso", double_precision=15, indent=1
         ),
     }
-    _beside(path, write[path.suffix])
+    with whole_file(path) as file:
+        write[path.suffix](file)
 
 
 def write_text(text: str, path: Path) -> None:
     """Write a text as UTF-8."""
-    _beside(path, lambda file: file.write_text(text, encoding="utf-8"))
-
-
-def _beside(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the target, then rename: a reader never sees half a file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp keeps others out
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write_text(text, encoding="utf-8")

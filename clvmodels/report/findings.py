@@ -65,23 +65,19 @@ def contest(study: Study) -> str:
 def claims(study: Study) -> str:
     """What the methods said at the cutoff, and what has come of it already."""
     comparison, margin = study.comparison, study.value.model.margin
-    split, lifetime = comparison.split, comparison.lifetime.dropna(subset="total")
-    total = lifetime.set_index("method")["total"]
-    formulas = lifetime["total"][lifetime["kind"] == "textbook"]
-    told = [
-        f"At the cutoff, {study.name} put the base at {money(total[study.name], study.currency)}"
-    ]
+    split, lifetime = comparison.split, comparison.lifetime
+    own = lifetime["total"][lifetime["method"] == study.name].iloc[0]
+    told = f"At the cutoff, {study.name} put the base at {money(own, study.currency)}"
+    formulas = lifetime["total"][lifetime["kind"] == "textbook"].dropna()
     if len(formulas):
-        low, high = money(formulas.min()), money(formulas.max())
-        told.append(f", the textbook formulas between {low} and {high}")
-    told.append(".")
-    if not isinstance(margin, str):
-        came = margin * comparison.table["value_actual"].max()
-        told.append(
-            f" The {split.horizon} of the holdout alone brought {money(came)}, at the same margin "
-            "and not discounted."
-        )
-    return "".join(told)
+        told += f", the textbook formulas at {money(formulas.min())} to {money(formulas.max())}"
+    if isinstance(margin, str):
+        return f"{told}."
+    came = margin * comparison.table["value_actual"].max()
+    return (
+        f"{told}. The {split.horizon} of the holdout alone brought {money(came)}, at the same "
+        "margin and not discounted."
+    )
 
 
 def caution(study: Study) -> str:
@@ -136,7 +132,7 @@ def margin_in_words(margin: float | str) -> str:
     """A margin as people write it."""
     if isinstance(margin, str):
         return f"the margin in column {margin}"
-    return "full revenue" if margin == 1 else f"a margin of {percent(margin)}"
+    return f"a margin of {percent(margin)}"
 
 
 def rate_in_words(rate: DiscountRate) -> str:

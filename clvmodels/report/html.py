@@ -9,12 +9,19 @@ from typing import Final, NamedTuple
 from clvmodels import __version__
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel
 from clvmodels.report import findings, style, tables
-from clvmodels.report.display import Display
+from clvmodels.report.displays import (
+    AliveMatrix,
+    Concentration,
+    DecileCalibration,
+    Display,
+    FrequencyHistogram,
+    League,
+    Tracking,
+    ValueDistribution,
+)
 from clvmodels.report.numbers import count, money, percent, signed_percent, significant
-from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram, Tracking
 from clvmodels.report.study import Study, best
 from clvmodels.report.tables import Table
-from clvmodels.report.values import Concentration, DecileCalibration, League, ValueDistribution
 from clvmodels.units import TimeUnit
 from clvmodels.value.clv import FittedCLV
 from clvmodels.value.textbook_model import FittedTextbook
@@ -124,8 +131,8 @@ def _cards(study: Study) -> list[Card]:
         Card(
             "Next 12 months",
             money(year["discounted value"], currency),
-            f"of profit, from {money(year['purchases'])} purchases and {money(year['revenue'])} "
-            "of revenue",
+            f"of discounted profit, from {money(year['purchases'])} purchases worth "
+            f"{money(year['revenue'])}",
         ),
         Card(
             "Holdout",

@@ -47,8 +47,6 @@ class Study:
         Totals of the next 12 months: quantity, estimate, lo, hi.
     equity : Interval
         Discounted value of all the future of the base.
-    level : float
-        Probability of the intervals.
     currency : str
         Of the amounts; may be empty.
     """
@@ -61,7 +59,6 @@ class Study:
     predictions: "pd.DataFrame"
     year: "pd.DataFrame"
     equity: Interval
-    level: float
     currency: str
 
     @classmethod
@@ -118,9 +115,13 @@ class Study:
             predictions=value.predict(base, YEAR, level=level).assign(**columns),
             year=value.totals(base, YEAR, level=level),
             equity=Interval(*(float(equity[c]) for c in Interval._fields)),
-            level=level,
             currency=currency,
         )
+
+    @property
+    def level(self) -> float:
+        """Probability of the intervals."""
+        return self.comparison.level
 
     @property
     def as_of(self) -> str:

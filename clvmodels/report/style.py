@@ -93,8 +93,9 @@ def dates(axis: "Axis") -> None:
 
 def legend(ax: "Axes", loc: Literal["best", "lower right"] = "best", *, first: str = "") -> None:
     """A legend without a frame; `first` names the entry to begin with."""
-    entries = zip(*ax.get_legend_handles_labels(), strict=True)
-    handles, labels = zip(*sorted(entries, key=lambda entry: entry[1] != first), strict=True)
+    entries = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    labels = sorted(entries, key=lambda label: label != first)
+    handles = [entries[label] for label in labels]
     ax.legend(handles, labels, frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc)
 
 

@@ -156,9 +156,8 @@ class DecileCalibration(Display):
 
     def _draw(self, ax: "Axes") -> None:
         columns = ["predicted_mean", "actual_mean"]
-        limit = 1.5 * float(self.frame[columns].to_numpy().max())
-        # straight up to a small amount, so that a prediction of 0 has a place
-        small = limit / 100 or 1.0
+        limit = 1.5 * float(self.frame[columns].to_numpy().max()) or 1.0
+        small = limit / 100  # below it the axes are straight, so that 0 has a place
         ax.plot([0, limit], [0, limit], color=style.SHADE, linewidth=1)
         for name, look in style.looks(self.frame["method"].unique()).items():
             part = self.frame[self.frame["method"] == name]
@@ -220,7 +219,7 @@ class ValueDistribution(Display):
         v = np.asarray(value, dtype=np.float64)
         positive = v[v > 0]
         top = float(positive.max()) if len(positive) else 1.0
-        # four tenfolds cover all that can be seen; what is less is next to nothing
+        # five tenfolds cover all that can be seen; what is less is next to nothing
         low = max(float(np.quantile(positive, 0.005)) if len(positive) else top / 10, top / 1e5)
         first = np.floor(np.log10(low) * per_tenfold)
         last = np.floor(np.log10(top) * per_tenfold) + 1

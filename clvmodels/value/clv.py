@@ -13,7 +13,7 @@ from clvmodels.exceptions import ParameterError, UnitError
 from clvmodels.inference.estimate import Method
 from clvmodels.models import averaging
 from clvmodels.models.averaging import Evaluate, columnwise_quantiles
-from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities
+from clvmodels.models.fitted import INTERVAL_DRAWS, check_summary, probabilities
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.models.spend import FittedSpend, SpendModel, monetary
@@ -235,8 +235,9 @@ class FittedCLV:
                 ("value", 1, True, True),
                 *rows,
             ]
+        margin = self._margin(data)
         weight = np.ones(len(data)) if data.weight is None else data.weight
-        factor = {True: self._margin(data) * weight, False: weight}
+        factor = {True: margin * weight, False: weight}
         draws = {name: np.zeros(INTERVAL_DRAWS) for name, *_ in rows}
         for customers, counts, spend in self._draws(data, evaluates):
             for name, which, money, net in rows:
@@ -248,7 +249,7 @@ class FittedCLV:
         out = []
         for name, which, money, net in rows:
             value = float(counts[which] * (point if money else 1.0) @ factor[net])
-            low, high = np.quantile(draws[name], tails)
+            low, high = columnwise_quantiles(draws[name][:, None], tails)[:, 0]
             out.append({"quantity": name, "estimate": value, "lo": low, "hi": high})
         return pd.DataFrame(out)
 
@@ -339,6 +340,7 @@ class FittedCLV:
             done += len(block.rows)
 
     def _margin(self, data: RFMSummary) -> FloatArray:
+        check_summary(data)
         if isinstance(self.model.margin, str):
             return data.column(self.model.margin)
         return np.full(len(data), self.model.margin)

@@ -205,7 +205,8 @@ def refused(result, code, *words):
 
 
 def test_an_unreadable_log(tmp_path):
-    refused(run("summarize", tmp_path / "no.csv"), 1, "no.csv: no such file")
+    for command in ("summarize", "compare", "report"):
+        refused(run(command, tmp_path / "no.csv"), 1, "no.csv: no such file")
     refused(run("summarize", tmp_path), 1, "It is a folder")
     (tmp_path / "junk.parquet").write_bytes(b"PAR?" * 99)
     refused(run("summarize", tmp_path / "junk.parquet"), 1, "Cannot read", "junk.parquet")

@@ -105,6 +105,23 @@ def test_every_small_sample_gives_a_fit_or_a_data_error(model, n):
         assert_sound(fit, data)
 
 
+@every_model
+def test_customers_are_predicted_alike_alone_and_in_a_crowd(model):
+    # few data: alpha spans two orders of magnitude over the draws behind an interval
+    source = BetaGeoModel().with_params(r=0.24, alpha=4.41, a=0.8, b=2.43, time_unit="week")
+    n = 600
+    x = np.arange(n) % 3
+    crowd = weekly(x, np.where(x > 0, 1e-3, 0), np.linspace(0.01, 80, n))
+    some = np.array([0, 1, 2, 3, 50, 300, n - 1])
+    for seed in range(6):
+        fit = model().fit(source.simulate(60, "40 weeks", seed))
+        together = fit.predict(crowd, "39 weeks").iloc[some, 1:]
+        alone = [fit.predict(crowd.select([k]), "39 weeks").iloc[0, 1:] for k in some]
+        # shapes of 1e7, the limit of what is estimated, cost predictions eight digits
+        rtol = 1e-7 if fit.diagnostics.boundary else 1e-10
+        np.testing.assert_allclose(together, np.array(alone, dtype=float), rtol=rtol)
+
+
 # what the data cannot tell
 
 

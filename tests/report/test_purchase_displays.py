@@ -7,7 +7,9 @@ import pytest
 
 from clvmodels.data.summary import RFMSummary
 from clvmodels.models.beta_geo import BetaGeoModel
-from clvmodels.report.purchases import ACTUAL, AliveMatrix, FrequencyHistogram, Tracking
+from clvmodels.report.display import ACTUAL
+from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram
+from clvmodels.report.tracking import Tracking
 from clvmodels.units import Horizon
 
 CUSTOMERS = 2357
@@ -92,6 +94,15 @@ def test_histogram_counts_weights():
     assert total(display, "BG/NBD", "customers") == pytest.approx(8)
 
 
+def test_histogram_with_classes_where_nobody_can_be(fits):
+    data = RFMSummary(
+        customer_id=[1, 2], frequency=[0, 0], recency=[0, 0], T=[0, 0], monetary_value=None,
+        time_unit="week",
+    )  # fmt: skip
+    display = FrequencyHistogram.of(fits, data)
+    assert display.chi_square == dict.fromkeys(fits, 0.0)
+
+
 def test_histogram_says_which_model_misplaces_fewest(histogram):
     assert histogram.title.startswith("MBG/NBD puts 1.1 % of the customers")
     assert "BG/NBD 4.82" in histogram.caption
@@ -162,7 +173,14 @@ def test_alive_matrix_finds_the_silence_of_even_odds(fits, cdnow):
 
 def test_alive_matrix_of_a_model_without_dropout(fits, cdnow):
     display = AliveMatrix.of("NBD", fits["NBD"], cdnow.calibration)
-    assert display.title == "NBD takes every customer for alive"
+    assert display.title == "NBD never gives up a customer with 4 repeat purchases"
+
+
+def test_alive_matrix_of_a_model_that_gives_up_at_once(cdnow):
+    # P(alive) right after the purchase is (b + x) / (a + b + x), below one half for a > b + x
+    fit = BetaGeoModel().with_params(r=1, alpha=1, a=90, b=1, time_unit="week")
+    display = AliveMatrix.of("BG/NBD", fit, cdnow.calibration)
+    assert display.title == "BG/NBD gives up customers with 4 repeat purchases at once"
 
 
 def test_alive_matrix_stays_small_whatever_the_busiest_customer_does(fits):

@@ -106,5 +106,4 @@ def test_rates_in_words(rate, words):
 
 def test_margins_in_words():
     assert findings.margin_in_words(0.3) == "a margin of 30 %"
-    assert findings.margin_in_words(1.0) == "full revenue"
     assert findings.margin_in_words("margin") == "the margin in column margin"

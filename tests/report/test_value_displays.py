@@ -42,7 +42,9 @@ def test_deciles_of_an_unknown_method(study):
     ],
 )
 def test_distribution_counts_every_customer_and_all_value(value):
-    frame = ValueDistribution.of(value).frame
+    display = ValueDistribution.of(value)
+    assert display.svg()
+    frame = display.frame
     assert frame["customers"].sum() == len(value)
     assert frame["value"].sum() == pytest.approx(sum(value))
     assert (frame["lo"] < frame["hi"]).all()

@@ -1,0 +1,164 @@
+"""Display of purchases through calibration and holdout: those that came, those expected."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, final
+
+import numpy as np
+
+from clvmodels.data.splits import CalibrationHoldoutSplit
+from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.report import style
+from clvmodels.report.display import ACTUAL, Display
+from clvmodels.report.numbers import more_or_less
+from clvmodels.units import TimeUnit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Tracking(Display):
+    """Repeat purchases of the calibration customers by week: those that came, those expected.
+
+    Models see the calibration only; what they say of the time after the cutoff is a forecast.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        method ("actual" or a model's name), start, end (first and last day), holdout (true after
+        the cutoff), purchases, cumulative. The actual purchases add up to all there were.
+    cutoff : datetime64
+        Last day of the calibration.
+    unit : TimeUnit
+        Length of a row.
+    cumulative : bool
+        Whether to plot purchases so far instead of purchases per row.
+
+    References
+    ----------
+    Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
+    275-284, figures 2 and 3: the sum over customers of eq. 9 at each one's age.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> split = clv.calibration_holdout_split(clv.datasets.load_cdnow(sample=True),
+    ...     cutoff="1997-09-30", horizon="39 weeks", time_unit="week")
+    >>> fit = clv.BetaGeoModel().fit(split.calibration)
+    >>> Tracking.of(split, {"BG/NBD": fit}, cumulative=True).title
+    'By 1998-06-30, BG/NBD expects 4.1 % fewer purchases than came'
+    """
+
+    cutoff: np.datetime64
+    unit: TimeUnit
+    cumulative: bool
+
+    @classmethod
+    def of(
+        cls,
+        split: CalibrationHoldoutSplit,
+        fits: Mapping[str, FittedPurchases],
+        unit: TimeUnit | str = TimeUnit.WEEK,
+        cumulative: bool = False,
+    ) -> Self:
+        """Count purchases by week, and add up what each fit expects of the customers by then.
+
+        Parameters
+        ----------
+        split : CalibrationHoldoutSplit
+        fits : mapping of str to FittedPurchases
+            Models fitted to its calibration, by the names to show.
+        unit : TimeUnit or str
+            Length of a row.
+        cumulative : bool
+            Whether to plot purchases so far instead of purchases per row.
+        """
+        import pandas as pd
+
+        data = split.calibration
+        rows = split.repeat_purchases_by_period(unit)
+        ages, age_of = np.unique(data.T, return_inverse=True)
+        customers = np.bincount(age_of, data.weight)
+        reached = np.maximum(ages + rows["elapsed"].to_numpy()[:, None], 0.0)
+        # customers of all ages go through the same ages: one question for each, but for rounding
+        distinct, place = np.unique(np.round(reached.ravel(), 9), return_inverse=True)
+        columns = {ACTUAL: rows["purchases"].to_numpy(np.float64)}
+        for name, fit in fits.items():
+            curve = fit.expected_curve(distinct * (data.time_unit.days / fit.time_unit.days))
+            expected = curve[place].reshape(reached.shape) @ customers
+            columns[name] = np.diff(expected, prepend=0.0)
+        parts = [
+            rows[["start", "end", "holdout"]].assign(
+                method=name, purchases=purchases, cumulative=np.cumsum(purchases)
+            )
+            for name, purchases in columns.items()
+        ]
+        frame = pd.concat(parts, ignore_index=True)
+        order = ["method", "start", "end", "holdout", "purchases", "cumulative"]
+        return cls(
+            frame[order], np.datetime64(data.observation_end), TimeUnit.parse(unit), cumulative
+        )
+
+    def error(self, holdout: bool = False) -> dict[str, float]:
+        """By what share each model's total misses the actual one, at the end.
+
+        Parameters
+        ----------
+        holdout : bool
+            Count the holdout alone, instead of everything since the first purchase.
+
+        Returns
+        -------
+        dict
+            Share by model; infinite if nothing came.
+        """
+        rows = self.frame[self.frame["holdout"]] if holdout else self.frame
+        total = rows.groupby("method", sort=False)["purchases"].sum().to_dict()
+        came = total.pop(ACTUAL)
+        return {str(name): value / came - 1 if came else np.inf for name, value in total.items()}
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        name = next(iter(self.error()))
+        if self.cumulative:
+            end = np.datetime_as_string(self.frame["end"].to_numpy().max(), "D")
+            return (
+                f"By {end}, {name} expects {more_or_less(self.error()[name])} purchases than came"
+            )
+        return (
+            f"{name} foresees {more_or_less(self.error(holdout=True)[name])} purchases in the "
+            "holdout than came"
+        )
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        kind = "so far" if self.cumulative else f"per {self.unit}"
+        return (
+            f"Repeat purchases {kind} of the customers of the calibration period. The models were "
+            "fitted to what lies before the dotted line; behind it, they forecast."
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        column = "cumulative" if self.cumulative else "purchases"
+        parts = dict(iter(self.frame.groupby("method", sort=False)))
+        actual = parts.pop(ACTUAL)
+        ax.plot(actual["end"], actual[column], color=style.INK, linewidth=1.6, label=ACTUAL)
+        for name, look in style.looks(map(str, parts)).items():
+            part = parts[name]
+            ax.plot(
+                part["end"], part[column], color=look.color, linestyle=look.dash, linewidth=1.6,
+                label=name,
+            )  # fmt: skip
+        cutoff: Any = self.cutoff  # a date is a place on an axis of dates
+        ax.axvline(cutoff, color=style.SHADE, linestyle=":", linewidth=1.4)
+        style.dates(ax.xaxis)
+        style.amounts(ax.yaxis)
+        ax.set_ylim(bottom=0)
+        kind = "so far" if self.cumulative else f"per {self.unit}"
+        ax.set(xlabel=f"{self.unit} ending", ylabel=f"repeat purchases {kind}")
+        style.tidy(ax)
+        style.legend(ax)
