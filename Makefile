@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test check bench clean
 
 demo: $(STAMP)
-	$(BIN)/clvmodels report cdnow --out clvmodels-report
+	$(BIN)/clvmodels report cdnow --margin 30% --out clvmodels-report
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

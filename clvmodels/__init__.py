@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clvmodels import textbook as textbook
     from clvmodels.data import datasets as datasets
+    from clvmodels.data.simulate import simulate_log as simulate_log
     from clvmodels.data.splits import CalibrationHoldoutSplit as CalibrationHoldoutSplit
     from clvmodels.data.splits import calibration_holdout_split as calibration_holdout_split
     from clvmodels.data.sql import rfm_sql as rfm_sql
     from clvmodels.data.summary import RFMSummary as RFMSummary
     from clvmodels.data.transactions import rfm_summary as rfm_summary
-    from clvmodels.data.simulate import simulate_log as simulate_log
     from clvmodels.evaluation.holdout import compare_holdout as compare_holdout
     from clvmodels.evaluation.holdout import default_models as default_models
     from clvmodels.inference.bootstrap import Bootstrap as Bootstrap

@@ -198,7 +198,7 @@ def compare(
         tables.lifetime(comparison),
     )
     if out is not None:
-        files.write_frame(tables.comparison_frame(comparison), out)
+        files.write_frame(comparison.to_frame(), out)
         screen.show(f"wrote {out}")
 
 
@@ -256,7 +256,7 @@ def report(
         page, predictions, league = (out / name for name in _REPORT)
         files.write_text(html.render(study, figures), page)
         files.write_frame(study.predictions, predictions)
-        files.write_frame(tables.comparison_frame(comparison), league)
+        files.write_frame(comparison.to_frame(), league)
     screen.show(
         tables.league(comparison, currency=currency, full=False),
         *tables.failures(comparison),

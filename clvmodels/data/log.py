@@ -58,8 +58,12 @@ def open_log(transactions: Any, by: Conventions) -> Iterator[Log]:
         that are none, are ambiguous, or mix local and zoned time.
     """
     with open_source(transactions, by) as source:
-        if by.value is not None and not (kind := source.table[by.value].type()).is_numeric():
-            raise DataError(f"Column {by.value!r} holds {kind}, not numbers. Convert its amounts.")
+        if by.value is not None and not (amounts := source.table[by.value]).type().is_numeric():
+            count = source.fetch_row(source.table.aggregate(given=amounts.count()))
+            if count["given"]:  # a column of nothing has no type to speak of
+                raise DataError(
+                    f"Column {by.value!r} holds {amounts.type()}, not numbers. Convert its amounts."
+                )
         if (kind := source.table[by.customer_id].type()).is_nested():
             raise DataError(f"Column {by.customer_id!r} holds {kind}, not ids. Give one id a row.")
         own = _own_zone(source, by)

@@ -71,15 +71,16 @@ class HoldoutComparison:
     lifetime: "pd.DataFrame"
     level: float
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write table, standard errors (``_se``) and lifetime values, one row per method.
-
-        The file is there whole or not at all.
-        """
+    def to_frame(self) -> "pd.DataFrame":
+        """Table, standard errors (``_se``) and lifetime values: one row per method."""
         errors = self.table_se.drop(columns=["method", "kind"]).add_suffix("_se")
         claims = self.lifetime.drop(columns=["method", "kind"]).add_prefix("lifetime_")
+        return self.table.join([errors, claims])
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `to_frame()`; the file is there whole or not at all."""
         with whole_file(path) as file:
-            self.table.join([errors, claims]).to_csv(file, index=False)
+            self.to_frame().to_csv(file, index=False)
 
     def __repr__(self) -> str:
         parts = [self._title(), self._money().to_string(index=False)]

@@ -119,13 +119,6 @@ def league(
     )
 
 
-def comparison_frame(comparison: HoldoutComparison) -> "pd.DataFrame":
-    """Metrics, their standard errors (``_se``) and lifetime values: one row per method."""
-    errors = comparison.table_se.drop(columns=["method", "kind"]).add_suffix("_se")
-    claims = comparison.lifetime.drop(columns=["method", "kind"]).add_prefix("lifetime_")
-    return comparison.table.join([errors, claims])
-
-
 def failures(comparison: HoldoutComparison) -> list[str]:
     """Methods that failed, with the reason."""
     failed = comparison.table[comparison.table["error"] != ""]

@@ -229,8 +229,9 @@ def test_an_unparsable_date(tmp_path):
 
 def test_an_empty_log(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_text("customer_id,date\n")
-    refused(run("summarize", path), 1, "is empty")
+    for header in ("customer_id,date\n", "customer_id,date,value\n"):
+        path.write_text(header)
+        refused(run("summarize", path), 1, "is empty")
     path.write_text("")
     refused(run("summarize", path), 1, "log.csv")
     pd.DataFrame({"customer_id": [], "date": pd.to_datetime([]), "value": []}).to_parquet(

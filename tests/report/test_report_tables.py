@@ -67,7 +67,7 @@ def test_lifetime_values_that_do_not_exist(study):
 
 
 def test_comparison_frame_has_metrics_errors_and_lifetimes(study):
-    frame = tables.comparison_frame(study.comparison)
+    frame = study.comparison.to_frame()
     assert len(frame) == len(study.comparison.table)
     assert {"value_rmse", "value_rmse_se", "lifetime_total"} <= set(frame)
 
