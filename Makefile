@@ -15,7 +15,7 @@ test: $(STAMP)
 
 check: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check clvmodels tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
