@@ -10,7 +10,7 @@ from clvmodels._typing import FloatArray
 from clvmodels.inference.problem import Objective
 
 _GAIN_TOLERANCE = 1e-13  # log-likelihood: estimates then agree to ten digits, whatever the unit
-_NOISE = 1e-13  # relative rounding error of a sum of log-likelihoods
+_NOISE = 1e-11  # relative rounding error of a sum of millions of log-likelihoods
 _LONGEST_STEP = 2.0  # in logs: parameters change at most sevenfold in a step
 
 _Flags: TypeAlias = NDArray[np.bool_]
@@ -61,10 +61,13 @@ def minimise(
     with np.errstate(divide="ignore"):  # a limit of 0 is none
         low, high = np.log(limits)
     here = evaluate(objective, np.clip(np.log(start), low, high), limits)
+    gain = np.inf
     for _ in range(max_steps):
         step = _step_inside(here, low, high)
         slope = float(here.gradient @ step)
-        if -0.5 * slope < _GAIN_TOLERANCE:
+        before, gain, noise = gain, -0.5 * slope, _NOISE * abs(here.nll)
+        stalled = before / 2 < gain < noise
+        if gain < _GAIN_TOLERANCE or stalled:
             break
         length = min(1.0, _way_to(low, high, here.log_params, step))
         while True:
@@ -74,7 +77,6 @@ def minimise(
                 limits,
                 here.evaluations + 1,
             )
-            noise = _NOISE * abs(here.nll)
             if there.nll <= here.nll + 1e-4 * length * slope + noise:
                 break
             length *= 0.3

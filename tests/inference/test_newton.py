@@ -119,3 +119,21 @@ def test_limits_hold_pure_numbers_only():
     # times and money have no natural size
     box = limits([Parameter("r"), Parameter("alpha", "time"), Parameter("v", "money")])
     np.testing.assert_array_equal(box, [[1e-7, 0, 0], [1e7, np.inf, np.inf]])
+
+
+def test_stops_at_the_noise_of_a_large_sum():
+    # a sum of a million log-likelihoods carries rounding errors of 1e-12 of its size: neither the
+    # search for a lower value nor the wish for an exact gradient must go on for ever
+    rng = np.random.default_rng(0)
+    exact = bowl(np.array([0.3, 5.0]), 1e5 * np.array([[2.0, 1], [1, 1]]))
+    calls = []
+
+    def objective(theta):
+        calls.append(theta)
+        f, gradient, hessian = exact(theta)
+        noise = rng.normal(size=3)
+        return 4e6 + f + 4e-6 * noise[0], gradient + 1e-1 * noise[1:] / theta, hessian
+
+    found = minimise(objective, np.array([1.0, 1.0]), NO_LIMITS)
+    np.testing.assert_allclose(np.exp(found.log_params), [0.3, 5], rtol=1e-4)
+    assert len(calls) < 25

@@ -5,17 +5,11 @@ import pandas as pd
 import pytest
 
 import clvmodels as clv
-from clvmodels.data.datasets import load_cdnow_summary
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError
 from clvmodels.inference.bootstrap import Bootstrap
 from clvmodels.inference.lifetimes import Lifetimes
 from clvmodels.models.gamma_gamma import GammaGammaModel
-
-
-@pytest.fixture(scope="module")
-def cdnow():
-    return load_cdnow_summary()
 
 
 @pytest.fixture(scope="module")
