@@ -15,6 +15,8 @@ from clvmodels.exceptions import UnitError
 
 DAYS_PER_YEAR: Final = 365.2425
 
+_HIGHEST_RATE: Final = 2.0  # 10 meant as a percentage must not pass for 1,000 %
+
 _QUANTITY = re.compile(
     r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)?\s*(?P<unit>[A-Za-z]+)\s*"
 )
@@ -172,7 +174,8 @@ class DiscountRate:
     Raises
     ------
     UnitError
-        If the rate is not finite, an effective rate is -100 % or less, or `per` is no unit.
+        If the rate is not finite or above 200 %, an effective rate is -100 % or less, or `per` is
+        no unit.
 
     Examples
     --------
@@ -193,6 +196,11 @@ class DiscountRate:
             raise UnitError(f"compounding is 'effective' or 'continuous', got {compounding!r}.")
         if compounding == "effective" and rate <= -1:
             raise UnitError(f"An effective rate must exceed -1 (-100 %), got {rate!r}.")
+        if rate > _HIGHEST_RATE:
+            raise UnitError(
+                f"A rate of {100 * rate:g} % per {TimeUnit.parse(per)} is beyond belief. "
+                "Write 0.10 for 10 %."
+            )
         object.__setattr__(self, "rate", float(rate))
         object.__setattr__(self, "per", TimeUnit.parse(per))
         object.__setattr__(self, "compounding", compounding)
@@ -228,4 +236,4 @@ class DiscountRate:
 
     def __str__(self) -> str:
         continuous = " (continuous)" if self.compounding == "continuous" else ""
-        return f"{self.rate:.6g} per {self.per.value}{continuous}"
+        return f"{100 * self.rate:.6g} % per {self.per.value}{continuous}"

@@ -183,6 +183,12 @@ def test_impossible_rates(rate):
         DiscountRate(rate, per="year")
 
 
+def test_percentages_do_not_pass_for_rates():
+    with pytest.raises(UnitError, match=r"1000 % per year is beyond belief. Write 0.10 for 10 %"):
+        DiscountRate(10, per="year")
+    assert DiscountRate(1.5, per="year").rate == 1.5  # inflation happens
+
+
 @pytest.mark.parametrize("rate", ["10 %", None, True, [0.1]])
 def test_rates_are_numbers(rate):
     with pytest.raises(UnitError, match="finite number"):
@@ -217,8 +223,8 @@ def test_a_rate_is_a_frozen_value():
     rate = DiscountRate(0.1, per="year")
     assert DiscountRate.parse(rate) is rate
     assert rate == DiscountRate(0.1, TimeUnit.YEAR, "effective")
-    assert str(rate) == "0.1 per year"
-    assert str(DiscountRate(0.05, "month", "continuous")) == "0.05 per month (continuous)"
+    assert str(rate) == "10 % per year"
+    assert str(DiscountRate(0.05, "month", "continuous")) == "5 % per month (continuous)"
     with pytest.raises(FrozenInstanceError):
         rate.rate = 0.2
     for again in (copy.deepcopy(rate), pickle.loads(pickle.dumps(rate))):

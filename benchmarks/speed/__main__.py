@@ -23,7 +23,7 @@ def main() -> None:
     options = parser.parse_args()
     console = Console()
     columns = ("what", "size", "ours", "lifetimes", "ratio", "target", "note")
-    table = Table(*columns, title="Seconds, unless the name says otherwise")
+    table = Table(*columns[:-1], title="Seconds, unless the name says otherwise")
     lines = []
     for row in everything(options.scale):
         ratio = row.ratio
@@ -37,8 +37,8 @@ def main() -> None:
             row.note,
         ]
         lines.append(line)
-        table.add_row(*line)
-        console.print("[dim]" + " | ".join(line[:5]))
+        table.add_row(*line[:-1])
+        console.print(f"{row.what}, {row.size:,}: {row.note or 'done'}", style="dim")
     console.print(table)
     if options.save:
         setup = f"{os.cpu_count()} cores, Python {platform.python_version()}, " + ", ".join(

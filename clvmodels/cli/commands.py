@@ -14,6 +14,7 @@ from clvmodels.cli.options import (
     parse_margin,
     parse_method,
     parse_model,
+    parse_share,
     reads_a_log,
 )
 
@@ -36,9 +37,7 @@ Out = Annotated[
     Path | None, typer.Option(help="File to write: .parquet, .csv or .json.", show_default="none")
 ]
 Discount = Annotated[str, typer.Option(help="Discount rate; 0.10 is per year as well.")]
-Margin = Annotated[
-    str, typer.Option(help="Share of revenue that is profit, 0.30 or 30%, or a column of it.")
-]
+Margin = Annotated[str, typer.Option(help="Share of revenue that is profit, 0.30 or 30%.")]
 Level = Annotated[float, typer.Option(help="Probability of the intervals.")]
 Cutoff = Annotated[
     str | None,
@@ -68,7 +67,7 @@ def summarize(log: LogOptions, out: Out = None) -> None:
     screen.show(repr(data), *(f"- {line}" for line in data.report.lines))
     screen.show(tables.customers(data.to_pandas(), "First customers", most=5))
     if out is not None:
-        files.write_frame(data.to_pandas(), out)
+        files.write_frame(reading.with_unit(data), out)
         screen.show(f"wrote {out}")
 
 
@@ -81,12 +80,18 @@ def fit(
     method: Annotated[str, typer.Option(help="mle, bootstrap, or lifetimes.")] = "mle",
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     discount: Discount = "10% per year",
-    margin: Margin = "1",
+    margin: Annotated[
+        str,
+        typer.Option(
+            help="Share of revenue that is profit, 0.30 or 30%; for a summary, also the name of "
+            "its column of margins."
+        ),
+    ] = "1",
     level: Level = 0.9,
 ) -> None:
     """Fit a model of purchases, and of spend where the log has amounts, and save it.
 
-    The log may also be a summary written by summarize.
+    The log may also be a summary written by summarize: .parquet, .csv or .json.
 
     Example: clvmodels fit cdnow --model mbg-nbd --out model.json
     """
@@ -100,9 +105,12 @@ def fit(
     check_level(level)
     files.check_target(out, (".json",))
     purchases, how = parse_model(model), parse_method(method, seed)
-    terms = parse_discount(discount), parse_margin(margin)
+    read_margin = parse_margin if reading.is_summary(log) else parse_share
+    terms = parse_discount(discount), read_margin(margin)
     with screen.step("Reading the log"):
         data = reading.read_customers(log)
+    if isinstance(terms[1], str):
+        data.column(terms[1])  # is there, and holds numbers
     parts: list[FittedPurchases | FittedSpend]
     if data.monetary_value is None:
         fitted = purchases.fit(data, how)
@@ -133,11 +141,11 @@ def predict(
 ) -> None:
     """Predict with a saved model: purchases and value of each customer, with intervals.
 
-    The log may also be a summary written by summarize.
+    The log may also be a summary written by summarize: .parquet, .csv or .json.
 
     Example: clvmodels predict model.json cdnow --out predictions.parquet
     """
-    from clvmodels.exceptions import ParameterError
+    from clvmodels.exceptions import DataError, ParameterError
     from clvmodels.models.fitted_purchases import FittedPurchases
     from clvmodels.report import files, tables
     from clvmodels.value.clv import FittedCLV
@@ -146,6 +154,8 @@ def predict(
     length = parse_horizon(horizon)
     if out is not None:
         files.check_target(out)
+    if not Path(model).exists():
+        raise DataError(f"Cannot read a fitted model from {model}: no such file.")
     fitted = load(model)
     with screen.step("Reading the log"):
         data = reading.read_customers(log)
@@ -186,7 +196,7 @@ def compare(
 
     if out is not None:
         files.check_target(out)
-    terms = parse_discount(discount), parse_margin(margin)
+    terms = parse_discount(discount), parse_share(margin)
     with screen.step("Reading the log"):
         transactions, log = reading.open_log(log)
         base = reading.summarize(transactions, log)
@@ -236,7 +246,7 @@ def report(
     from clvmodels.report.study import Study
 
     name = None if model is None else parse_model(model).title
-    terms = parse_discount(discount), parse_margin(margin)
+    terms = parse_discount(discount), parse_share(margin)
     currency = reading.currency_of(log) if currency is None else currency
     files.check_folder(out)
     with screen.step("Reading the log"):

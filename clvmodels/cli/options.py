@@ -54,8 +54,13 @@ class LogOptions:
         str | None, _reading("On whose clock days begin, such as Europe/Berlin.")
     ] = None
     time_unit: Annotated[
-        str, _reading("Unit of ages: hour, day, week, month, quarter or year.")
-    ] = "week"
+        str | None,
+        typer.Option(
+            help="Unit of ages: hour, day, week, month, quarter or year.",
+            show_default="week; a summary says its own",
+            rich_help_panel=_LOG,
+        ),
+    ] = None
     observation_end: Annotated[
         str | None,
         typer.Option(
@@ -123,12 +128,29 @@ def parse_discount(text: str) -> "DiscountRate":
     return DiscountRate(number, per=match["unit"] or "year")
 
 
-def parse_margin(text: str) -> float | str:
-    """A margin such as 0.30 or 30%, or the name of a column."""
+def parse_share(text: str) -> float:
+    """A margin such as 0.30 or 30%.
+
+    Raises
+    ------
+    ParameterError
+        If the text is no number.
+    """
     number = text.removesuffix("%").strip()
     try:
         return float(number) / (100 if text.endswith("%") else 1)
     except ValueError:
+        raise ParameterError(
+            f"The margin {text!r} is no number: write 0.30 or 30%. A log has no column of margins, "
+            "only a summary given to fit can have one."
+        ) from None
+
+
+def parse_margin(text: str) -> float | str:
+    """A margin such as 0.30 or 30%, or the name of a column of a summary."""
+    try:
+        return parse_share(text)
+    except ParameterError:
         return text
 
 

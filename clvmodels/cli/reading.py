@@ -1,24 +1,31 @@
 """From options to data: the log, its summary, its split."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clvmodels.cli.options import LogOptions
-from clvmodels.exceptions import DataError
+from clvmodels.exceptions import DataError, ParameterError, UnitError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from clvmodels.data.splits import CalibrationHoldoutSplit
     from clvmodels.data.summary import RFMSummary
+    from clvmodels.units import TimeUnit
 
 CDNOW: Final = "cdnow"
-_SUMMARY: Final = {"frequency", "recency", "T"}
+_SUMMARY: Final = ("frequency", "recency", "T")
+_TIME_UNIT: Final = "time_unit"
+_SAY_SOMETHING: Final = {"path", "customer_id", "time_unit"}  # about a summary
 
 
 def open_log(log: LogOptions) -> tuple[Any, LogOptions]:
-    """The log, and options whose column of amounts is settled."""
+    """The log, and options whose column of amounts and time unit are settled."""
+    log = replace(log, time_unit=log.time_unit or "week")
     if log.path == CDNOW:
         from clvmodels.data.datasets import load_cdnow
 
@@ -54,22 +61,75 @@ def read_customers(log: LogOptions) -> "RFMSummary":
     DataError
         If the file cannot be read.
     """
-    if not _SUMMARY.issubset(_columns(log.path)):
+    if not is_summary(log):
         return summarize(*open_log(log))
-    import pandas as pd
-
     from clvmodels.data.summary import RFMSummary
 
-    read = pd.read_parquet if _is_parquet(log.path) else pd.read_csv
-    try:
-        frame = read(log.path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"Cannot read {log.path}: {error}") from None
+    for option in fields(log):
+        if option.name not in _SAY_SOMETHING and getattr(log, option.name) != option.default:
+            raise ParameterError(
+                f"{log.path} is a summary, about which {option.name}= says nothing. Leave it out, "
+                "or give the log."
+            )
+    frame = _read_summary(log.path)
     if log.customer_id not in frame:
         raise DataError(f"{log.path} has no column {log.customer_id!r}; name it with customer_id=.")
+    unit = _unit_of(frame, log)
+    frame = frame.drop(columns=_TIME_UNIT, errors="ignore")
     return RFMSummary.from_frame(
-        frame.rename(columns={log.customer_id: "customer_id"}), time_unit=log.time_unit
+        frame.rename(columns={log.customer_id: "customer_id"}), time_unit=unit
     )
+
+
+def is_summary(log: LogOptions) -> bool:
+    """Whether the file is a summary written earlier."""
+    return set(_SUMMARY).issubset(_columns(log.path))
+
+
+def with_unit(data: "RFMSummary") -> "pd.DataFrame":
+    """The table of a summary, with a column that says in which unit its ages are."""
+    return data.to_pandas().assign(**{_TIME_UNIT: str(data.time_unit)})
+
+
+def _unit_of(frame: "pd.DataFrame", log: LogOptions) -> "TimeUnit":
+    """The unit that a summary says, or else the one given."""
+    from clvmodels.units import TimeUnit
+
+    given = None if log.time_unit is None else TimeUnit.parse(log.time_unit)
+    if _TIME_UNIT not in frame:
+        if given is None:
+            raise UnitError(
+                f"{log.path} has no column {_TIME_UNIT!r}: say in which unit its ages are, such as "
+                "time_unit='week'."
+            )
+        return given
+    said = {TimeUnit.parse(unit) for unit in frame[_TIME_UNIT].unique()}
+    if not said:
+        raise DataError(f"{log.path} is empty: it has no rows.")
+    if len(said) > 1:
+        raise UnitError(f"{log.path} mixes time units: {', '.join(sorted(said))}. Give it one.")
+    unit = said.pop()
+    if given not in (None, unit):
+        raise UnitError(f"The ages in {log.path} are in {unit}s: time_unit='{given}' disagrees.")
+    return unit
+
+
+def _read_summary(path: str) -> "pd.DataFrame":
+    import duckdb
+    import pandas as pd
+
+    try:
+        if _is_parquet(path):
+            return pd.read_parquet(path)
+        if _is_json(path):
+            return pd.DataFrame(_json_rows(path))
+        with duckdb.connect() as engine:  # reads ids as it does those of a log: 007 is no 7
+            # types by all rows: by the first ones alone, a late 5.5 would be 6 among whole numbers
+            frame: pd.DataFrame = engine.read_csv(path, header=True, sample_size=-1).df()
+            return frame
+    except (OSError, ValueError, duckdb.Error) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise DataError(f"Cannot read {path}: {reason}") from None
 
 
 def split(
@@ -118,6 +178,16 @@ def _conventions(log: LogOptions) -> dict[str, Any]:
     return {name: getattr(log, name) for name in names}
 
 
+def _json_rows(path: str) -> list[dict[str, Any]]:
+    """Rows of a JSON file; none where it holds something else."""
+    rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    return rows if isinstance(rows, list) and all(isinstance(r, dict) for r in rows) else []
+
+
+def _is_json(path: str) -> bool:
+    return path.lower().endswith(".json")
+
+
 def _is_parquet(path: str) -> bool:
     return path.lower().endswith((".parquet", ".pq"))
 
@@ -133,6 +203,8 @@ def _columns(path: str) -> Sequence[str]:
     try:
         if _is_parquet(path):
             return list(pq.read_schema(path).names)
+        if _is_json(path):
+            return list(next(iter(_json_rows(path)), {}))
         return list(map(str, pd.read_csv(path, nrows=0).columns))
     except (OSError, ValueError, pa.ArrowException):
         return ()

@@ -1,6 +1,5 @@
 """Public data sets, read from the files that the lifetimes package ships."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +83,8 @@ def load_cdnow_summary() -> RFMSummary:
 
 
 def _path(name: str) -> Path:
+    from importlib.util import find_spec
+
     # found, not imported: lifetimes changes pandas options, and its data sets need pkg_resources
     spec = find_spec("lifetimes")
     folders = [] if spec is None else spec.submodule_search_locations or []

@@ -62,7 +62,8 @@ def open_log(transactions: Any, by: Conventions) -> Iterator[Log]:
             count = source.fetch_row(source.table.aggregate(given=amounts.count()))
             if count["given"]:  # a column of nothing has no type to speak of
                 raise DataError(
-                    f"Column {by.value!r} holds {amounts.type()}, not numbers. Convert its amounts."
+                    f"Column {by.value!r} holds {amounts.type()}, not numbers"
+                    f"{_no_numbers(source, by, count['given'])}. Convert its amounts."
                 )
         if (kind := source.table[by.customer_id].type()).is_nested():
             raise DataError(f"Column {by.customer_id!r} holds {kind}, not ids. Give one id a row.")
@@ -78,6 +79,25 @@ def open_log(transactions: Any, by: Conventions) -> Iterator[Log]:
         moment = expression.local_moment(dates, by, engine, zone if own.aware else None)
         rows = expression.read_rows(source.table, by, moment)
         yield Log(source, by, rows, zone, _in_words(own, by.time_zone))
+
+
+def _no_numbers(source: Source, by: Conventions, given: int) -> str:
+    """How many of the texts are no numbers, and which, where the engine can say."""
+    amounts = source.table[by.value]
+    if source.backend.name != "duckdb" or not amounts.type().is_string():
+        return ""
+    bad = amounts.notnull() & amounts.try_cast("float64").isnull()
+    count, shown = _examples(source, by, amounts, bad)
+    return f": {count:,} of {given:,} cannot be read, such as {shown}" if count else ""
+
+
+def _examples(source: Source, by: Conventions, texts: Any, bad: Any) -> tuple[int, str]:
+    """How many texts are bad, and the first of them with their customers."""
+    rows = source.table.filter(bad).select(text=texts, who=source.table[by.customer_id])
+    count: int = source.fetch_row(rows.aggregate(bad=rows.count()))["bad"]
+    first = source.fetch_arrays(rows.limit(3))
+    shown = ", ".join(f"{t!r} of customer {w}" for t, w in zip(*first.values(), strict=True))
+    return count, shown
 
 
 def _in_words(own: _Zone, asked: str | None) -> str:
@@ -130,11 +150,10 @@ def _require_dates(source: Source, by: Conventions) -> None:
     else:
         moment = expression.try_strptime(texts, by.date_format)
     unread = moment.isnull() | (moment < ibis.timestamp(_OLDEST))
-    bad = source.table.filter(texts.notnull() & unread).select(text=texts)
-    if count := source.fetch_row(bad.aggregate(bad=bad.count()))["bad"]:
-        shown = ", ".join(map(repr, source.fetch_arrays(bad.limit(3))["text"]))
+    count, shown = _examples(source, by, texts, texts.notnull() & unread)
+    if count:
         raise DataError(
-            f"{count:,} dates in {by.date!r} cannot be read as "
+            f"{count:,} date{'s' * (count > 1)} in {by.date!r} cannot be read as "
             f"{by.date_format or 'ISO dates (2024-01-31)'}, such as {shown}. "
             "Give their date_format, such as '%m/%d/%Y'."
         )

@@ -102,6 +102,8 @@ def _file(path: str, backend: Any, by: Conventions) -> Source:
         hint = " It is a folder: give a pattern such as 'folder/*.parquet'." if folder else ""
         raise DataError(f"Cannot read {path}: no such file.{hint}")
     kind = path.lower()
+    if kind.endswith((*_PARQUET, *_CSV)) and Path(path).is_file() and not Path(path).stat().st_size:
+        raise DataError(f"{path} is empty: it has no rows.")
     engine = backend.con
     try:
         if kind.endswith(_PARQUET):
@@ -109,8 +111,9 @@ def _file(path: str, backend: Any, by: Conventions) -> Source:
             _require_columns(relation.columns, by, path)
         elif kind.endswith(_CSV):
             _require_columns(engine.read_csv(path).columns, by, path)
-            # as text: a guess at the order of day and month is a guess
-            relation = engine.read_csv(path, dtype={by.date: "VARCHAR"})
+            # dates as text: a guess at the order of day and month is a guess. Types of the rest
+            # from all rows: by the first ones alone, a later id 0012 would become 12
+            relation = engine.read_csv(path, dtype={by.date: "VARCHAR"}, sample_size=-1)
         else:
             raise DataError(f"Cannot tell what {path} is. Its name should end in .parquet or .csv.")
         relation.create_view("log")
@@ -121,8 +124,9 @@ def _file(path: str, backend: Any, by: Conventions) -> Source:
 
 
 def _unreadable(name: str, error: Exception) -> DataError:
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return DataError(f"Cannot read {name}: {reason}")
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    value = [line for line in lines[1:] if line.startswith("Error when converting")]
+    return DataError(f"Cannot read {name}: {'. '.join([lines[0], *value])}")
 
 
 def _arrow(transactions: Any, by: Conventions) -> Any:

@@ -216,11 +216,11 @@ zero_value, missing_value, missing_keys, include_first_value
 
 def _split(log: Log, cutoff: ObservationEnd, end: ObservationEnd) -> CalibrationHoldoutSplit:
     by = log.by
+    counts = count_rows(log, end)
+    _check_cutoff(cutoff, counts)
     periods = (end.period - cutoff.period) // timedelta(days=by.period.days)
     if periods < 1:
         raise DataError(f"The holdout ends ({end}) less than a {by.period} after the cutoff.")
-    counts = count_rows(log, end)
-    _check_cutoff(cutoff, counts)
     remarks = _check_coverage(log, end, counts)
     calibration = summarize(log, cutoff)
     bought = expression.holdout(log.rows, by, cutoff, end)

@@ -231,10 +231,14 @@ class RFMSummary:
         state = {f.name: getattr(self, f.name) for f in fields(self)}
         return _rebuild, ({**state, "columns": dict(self.columns)},)
 
+    @property
+    def weights(self) -> FloatArray:
+        """How many customers each row stands for, as an array."""
+        return np.ones(len(self)) if self.weight is None else self.weight
+
     def customers(self, where: AnyArray | None = None) -> float:
         """How many customers the rows (or those `where` is true) stand for."""
-        rows = np.ones(len(self), bool) if where is None else where
-        return float(rows.sum() if self.weight is None else self.weight[rows].sum())
+        return float(self.weights.sum() if where is None else self.weights[where].sum())
 
     def compress(self) -> Histories:
         """Distinct (x, t_x, T) rows, how often each occurs, and which one each customer has.
@@ -367,6 +371,7 @@ def _validate(data: RFMSummary) -> None:
         (np.isfinite(T), "T must be finite", fill),
         (x >= 0, "frequency must not be negative", "It counts purchases."),
         (x == np.floor(x), "frequency must be a whole number", "It counts purchases."),
+        (x < 1e7, "frequency must stay below 10 million", "It counts purchases, not units sold."),
         (t_x >= 0, "recency must not be negative", age),
         (t_x <= T, "recency must not exceed T", "Count both from the first purchase, in one unit."),
         ((x == 0) | (t_x > 0), "recency must be positive where frequency is", age),

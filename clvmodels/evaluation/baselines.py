@@ -12,8 +12,9 @@ import numpy as np
 
 from clvmodels._typing import FloatArray
 from clvmodels.data.summary import RFMSummary
-from clvmodels.exceptions import DataError, FitError, UndefinedMeanError
+from clvmodels.exceptions import FitError, UndefinedMeanError
 from clvmodels.models.fitted import check_level
+from clvmodels.models.spend import monetary
 from clvmodels.units import Horizon, HorizonLike, TimeUnit
 from clvmodels.value._sampling import Mean, normal_quantile, poisson_limits, ratio
 
@@ -56,16 +57,17 @@ class Baseline(ABC):
         FitError
             If no time was observed.
         """
-        weight = np.ones(len(data)) if data.weight is None else data.weight
+        weight = data.weights
         x, days = data.frequency, _days(data)
         if not days.any():
             raise FitError("No time was observed, so there is no rate. Observe for longer.")
-        spent = np.where(x > 0, x * _values(data), 0.0)
+        valued, mean_value = monetary(data)
+        spent = np.where(valued > 0, valued * mean_value, 0.0)
         return FittedBaseline(
             model=self,
             purchases_per_day=float(weight @ x / (weight @ days)),
-            purchase_value=float(weight @ spent / (weight @ x)) if x.any() else 0.0,
-            revenue_per_day=ratio(spent, days, weight),
+            purchase_value=float(weight @ spent / (weight @ valued)) if valued.any() else 0.0,
+            revenue_per_day=ratio(np.where(valued > 0, x * mean_value, 0.0), days, weight),
         )
 
 
@@ -90,7 +92,8 @@ class SameRateBaseline(Baseline):
     def daily(self, base: "FittedBaseline", data: RFMSummary, level: float) -> Daily:
         """See `Baseline.daily`."""
         days = _days(data)
-        value = np.where(data.frequency > 0, _values(data), base.purchase_value)
+        valued, mean_value = monetary(data)
+        value = np.where(valued > 0, mean_value, base.purchase_value)
         counts, row = np.unique(data.frequency, return_inverse=True)
         watched = np.where(days > 0, days, np.inf)
         rate, low, high = (n[row] / watched for n in (counts, *poisson_limits(counts, level)))
@@ -227,12 +230,3 @@ def _of_the_base(base: FittedBaseline, data: RFMSummary, level: float) -> Daily:
 
 def _days(data: RFMSummary) -> FloatArray:
     return data.T * data.time_unit.days
-
-
-def _values(data: RFMSummary) -> FloatArray:
-    if data.monetary_value is None:
-        raise DataError(
-            "The summary has no monetary_value, so there is no money to forecast. Build it with "
-            "the value column of the log."
-        )
-    return data.monetary_value

@@ -8,7 +8,6 @@ import numpy as np
 from clvmodels._typing import FloatArray
 from clvmodels.evaluation.holdout import HoldoutComparison
 from clvmodels.evaluation.metrics import decile_calibration
-from clvmodels.evaluation.rivals import weights
 from clvmodels.exceptions import ParameterError
 from clvmodels.value.clv import FittedCLV
 
@@ -78,7 +77,7 @@ def calibration_by_frequency(comparison: HoldoutComparison, last: int = 7) -> "p
 
     data = comparison.split.calibration
     group = np.minimum(data.frequency, last).astype(np.int64)
-    weight = weights(data)
+    weight = data.weights
     size = np.bincount(group, weight)
     kept = np.flatnonzero(size)
 

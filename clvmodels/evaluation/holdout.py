@@ -19,7 +19,6 @@ from clvmodels.evaluation.rivals import (
     forecast,
     kind_of,
     lifetime_claim,
-    weights,
 )
 from clvmodels.evaluation.scoring import METRICS, scores, standard_errors
 from clvmodels.exceptions import DataError, ParameterError
@@ -161,6 +160,16 @@ def compare_holdout(
         If there is no method to compare, or `level` is no probability.
     DataError
         If the split has no values.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> split = clv.calibration_holdout_split(
+    ...     clv.datasets.load_cdnow(sample=True), cutoff="1997-09-30", horizon="39 weeks",
+    ...     time_unit="week", value="value")
+    >>> model = clv.CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(), discount=0)
+    >>> compare_holdout({"BG/NBD": model}, split).table.value_bias.round(3).tolist()
+    [-0.156]
     """
     import pandas as pd
     from rich.progress import track
@@ -214,7 +223,7 @@ def _judge(
     import pandas as pd
 
     data, holdout = split.calibration, split.holdout
-    weight = weights(data)
+    weight = data.weights
     predicted = {
         "purchases": {name: f.purchases for name, f in forecasts.items()},
         "value": {name: f.revenue for name, f in forecasts.items()},

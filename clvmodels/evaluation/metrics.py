@@ -255,15 +255,22 @@ def concentration(value: ArrayLike, weight: ArrayLike | None = None) -> "pd.Data
     )
 
 
+_TIE = 1e-12  # relative
+
+
 class _Order:
-    """Values in ascending order, in groups of equal ones."""
+    """Values in ascending order, in groups of equal ones.
+
+    Equal to twelve digits, that is: predictions that are the same but for rounding, such as those
+    from summaries in days and in weeks, are tied.
+    """
 
     __slots__ = ("first", "group", "order")
 
     def __init__(self, values: FloatArray) -> None:
         self.order: IntArray = np.argsort(values, kind="stable")
         ranked = values[self.order]
-        starts = np.concatenate([[True], ranked[1:] != ranked[:-1]])
+        starts = np.concatenate([[True], np.diff(ranked) > _TIE * np.abs(ranked[1:])])
         self.first = np.flatnonzero(starts)
         self.group = np.cumsum(starts) - 1
 

@@ -169,7 +169,7 @@ def lifetime_claim(fit: FittedRival, data: RFMSummary, level: float) -> Claim:
             )
             return Claim(*_textbook_total(fit, data, level), terms)
         table = fit.predict(data, None, level=level)
-        weight = weights(data)
+        weight = data.weights
         total, low, high = (float(weight @ table[name]) for name in ("clv", "clv_lo", "clv_hi"))
         note = "" if low == high else "limits are sums of the customers' own"
         return Claim(total, low, high, note)
@@ -181,7 +181,7 @@ def _textbook_total(
     fit: FittedTextbook, data: RFMSummary, level: float
 ) -> tuple[float, float, float]:
     """Total of a formula with limits: customers err independently, their churn together."""
-    weight = weights(data)
+    weight = data.weights
     table = fit.predict(data, None, level=level)
     total = float(weight @ table["clv"])
     up, down = (
@@ -204,8 +204,3 @@ def _discounting(fit: FittedTextbook) -> str:
 
 def _margin(model: CLVModel | TextbookModel) -> str:
     return f"margin {model.margin if isinstance(model.margin, str) else f'{model.margin:g}'}"
-
-
-def weights(data: RFMSummary) -> FloatArray:
-    """How many customers each row stands for."""
-    return np.ones(len(data)) if data.weight is None else data.weight

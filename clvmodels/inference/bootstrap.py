@@ -38,6 +38,14 @@ class Bootstrap:
     References
     ----------
     Efron (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7(1), 1-26.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> rfm = clv.datasets.load_cdnow_summary()
+    >>> fit = clv.BetaGeoModel().fit(rfm, Bootstrap(n=20, seed=1))
+    >>> len(fit.estimate.replicates["alpha"]), round(fit.params["alpha"], 3)
+    (20, 4.414)
     """
 
     n: int = 200
@@ -45,8 +53,8 @@ class Bootstrap:
     progress: bool = False
 
     def __post_init__(self) -> None:
-        if self.n < 2:
-            raise ParameterError(f"Bootstrap needs n >= 2 resamples, got {self.n}.")
+        if not isinstance(self.n, int) or self.n < 2:
+            raise ParameterError(f"Bootstrap needs n >= 2 resamples, a whole number: {self.n!r}.")
 
     def estimate(self, problem: Problem) -> Estimate:
         """Fit `problem`, then its resamples."""

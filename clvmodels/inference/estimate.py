@@ -58,12 +58,17 @@ class Diagnostics:
 
     def __str__(self) -> str:
         head = "converged" if self.converged else "NOT converged"
+        if self.converged and self.gain_left > 1e-3:
+            head = "stopped where the method's penalty holds it"
         figures = (
             f"{head}: at most {self.gain_left:.1e} log-likelihood left to gain, "
             f"condition number {self.condition_number:.1e}, {self.evaluations} evaluations on "
             f"{self.distinct_rows:,} distinct rows"
         )
         return "\n".join([figures, *(f"- {note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @final

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
+from numbers import Real
 from typing import Any, final
 
 import numpy as np
@@ -37,12 +38,20 @@ class Lifetimes:
     ------
     FitError
         If lifetimes has no such model, or its optimiser gives up.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> fit = clv.BetaGeoModel().fit(clv.datasets.load_cdnow_summary(), Lifetimes())
+    >>> {name: round(value, 2) for name, value in fit.params.items()}
+    {'r': 0.24, 'alpha': 4.41, 'a': 0.79, 'b': 2.43}
     """
 
     penalizer: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.penalizer) and self.penalizer >= 0):
+        given = self.penalizer
+        if not (isinstance(given, Real) and np.isfinite(given) and given >= 0):
             raise ParameterError(f"penalizer must be finite and >= 0, got {self.penalizer!r}.")
 
     def estimate(self, problem: Problem) -> Estimate:

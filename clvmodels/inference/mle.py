@@ -7,15 +7,14 @@ from typing import final
 import numpy as np
 
 from clvmodels._typing import FloatArray
-from clvmodels.exceptions import FitError, FitWarning
-from clvmodels.inference.estimate import Diagnostics, Estimate
-from clvmodels.inference.newton import Optimum, minimise
+from clvmodels.exceptions import FitError, FitWarning, ParameterError
+from clvmodels.inference.estimate import Diagnostics, Estimate, Method
+from clvmodels.inference.newton import SETTLED, Optimum, minimise
 from clvmodels.inference.problem import Problem
 
 _SCREENING_ROWS = 4000  # enough to tell good starts from bad ones
 _SAME_MAXIMUM = 1e-3  # log-likelihood
 _FLAT = 1e-2  # curvature in logs: a standard error of 10, a factor of e^10 either way
-_SETTLED = 1e-6  # log-likelihood left to gain
 
 
 @final
@@ -36,6 +35,13 @@ class MLE:
     ------
     FitError
         With ``strict=True``, if the search did not converge.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> fit = clv.BetaGeoModel().fit(clv.datasets.load_cdnow_summary(), MLE(strict=True))
+    >>> fit.diagnostics.converged, round(fit.loglik, 2)
+    (True, -9582.43)
     """
 
     strict: bool = False
@@ -48,18 +54,36 @@ class MLE:
             message = f"The fit did not converge. {estimate.diagnostics}"
             if self.strict:
                 raise FitError(message)
-            warnings.warn(message, FitWarning, stacklevel=3)
+            warnings.warn(message, FitWarning, stacklevel=4)
         return estimate
+
+
+def run(method: Method | None, problem: Problem) -> Estimate:
+    """Estimate by a method, by `MLE()` if there is none.
+
+    Raises
+    ------
+    ParameterError
+        If `method` is no method: a class, a name.
+    """
+    chosen = MLE() if method is None else method
+    if isinstance(chosen, type) or not hasattr(chosen, "estimate"):
+        raise ParameterError(
+            f"method takes an object such as MLE(), Bootstrap() or Lifetimes(), got {method!r}."
+        )
+    return chosen.estimate(problem)
 
 
 def best_of_starts(problem: Problem) -> tuple[Optimum, int, bool]:
     """The best maximum over the starts, the evaluations it took, and whether all starts agree.
 
-    On many rows the starts are screened on a sample, and only the winner goes on.
+    On many rows the starts are screened on a sample, and only the winner goes on, by way of a tenth
+    of the rows.
     """
     rows = len(problem.weight)
     if rows > 2 * _SCREENING_ROWS:
-        sample = np.random.default_rng(0).choice(rows, _SCREENING_ROWS, replace=False)
+        size = max(_SCREENING_ROWS, rows // 10)
+        sample = np.random.default_rng(0).choice(rows, size, replace=False)
         screened, _, agree = best_of_starts(problem.at(np.sort(sample)))
         optimum = minimise(problem.objective(), np.exp(screened.log_params), problem.limits)
         return optimum, optimum.evaluations, agree
@@ -80,7 +104,7 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
     inside = optimum.hessian[np.ix_(optimum.free, optimum.free)]
     at_top = bool((np.linalg.eigvalsh(inside) > -_FLAT).all())
     boundary = tuple(name for name, far in zip(problem.names, loose, strict=True) if far and at_top)
-    converged = at_top and optimum.gain_left < _SETTLED
+    converged = at_top and optimum.gain_left < SETTLED
     notes = []
     if not agree:
         notes.append("The starts led to different maxima; the best one was kept.")
@@ -88,7 +112,7 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
     spread = directions[:, firm] / np.sqrt(curvature[firm])
     if not at_top:
         why = "The likelihood curves upwards here, so this is no maximum: no standard errors."
-        notes.append(why)
+        notes.append(why + " Nor are there intervals: their limits equal the estimate.")
     elif boundary:
         why = f"The data do not pin down {', '.join(boundary)}: no standard errors."
         notes.append(why + " Intervals cover the uncertainty of what is pinned down.")
@@ -99,7 +123,7 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
         point={name: np.array([[value]]) for name, value in theta.items()},
         covariance=covariance,
         covariance_note=why,
-        spread=spread,
+        spread=spread if at_top else None,
         loglik=-optimum.nll,
         customers=problem.customers,
         diagnostics=Diagnostics(

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from clvmodels._typing import FloatArray
 from clvmodels.inference.problem import Objective
 
-_GAIN_TOLERANCE = 1e-13  # log-likelihood: estimates then agree to ten digits, whatever the unit
+SETTLED = 1e-6  # log-likelihood that may be left to gain at what passes for a maximum
+
+_GAIN_TOLERANCE = 1e-13  # what the search aims at; rounding may stop it earlier on large data
 _NOISE = 1e-11  # relative rounding error of a sum of millions of log-likelihoods
 _LONGEST_STEP = 2.0  # in logs: parameters change at most sevenfold in a step
 
@@ -66,7 +68,7 @@ def minimise(
         step = _step_inside(here, low, high)
         slope = float(here.gradient @ step)
         before, gain, noise = gain, -0.5 * slope, _NOISE * abs(here.nll)
-        stalled = before / 2 < gain < noise
+        stalled = before / 2 < gain < min(noise, SETTLED)
         if gain < _GAIN_TOLERANCE or stalled:
             break
         length = min(1.0, _way_to(low, high, here.log_params, step))

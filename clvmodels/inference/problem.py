@@ -1,6 +1,5 @@
 """What a model hands to a method: data, weights, and how likely parameters are given them."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from typing import Literal, TypeAlias, final
 
 import numpy as np
 
+from clvmodels._cores import usable_cores
 from clvmodels._typing import FloatArray, IntArray
 
 Dimension: TypeAlias = Literal["pure", "time", "money"]
@@ -85,7 +85,7 @@ class Problem:
     def objective(self) -> Objective:
         """Negative log-likelihood as a function of the parameters, on all cores for many rows."""
         rows = len(self.weight)
-        parts = min(os.cpu_count() or 1, rows // _ROWS_PER_THREAD)
+        parts = min(usable_cores(), rows // _ROWS_PER_THREAD)
         if parts < 2:
             return self.compile(self.data, self.weight)
         cuts = np.linspace(0, rows, parts + 1).astype(np.int64)

@@ -5,13 +5,13 @@ Where many customers with the same x differ in age, it is evaluated at Chebyshev
 interpolated: a base that joined over two years needs about twenty ages, not 730.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
 
+from clvmodels._cores import usable_cores
 from clvmodels._typing import FloatArray
 from clvmodels.models.averaging import ELEMENTS
 
@@ -62,8 +62,8 @@ def _in_pieces(if_alive: IfAlive, x: FloatArray, T: FloatArray, per_pair: int) -
     """Evaluate in pieces that fit into memory, side by side on all cores where it is much work."""
     first = if_alive(x[:1], T[:1])
     numbers = per_pair * len(first)
-    workers = os.cpu_count() or 1 if numbers * len(x) > ELEMENTS // 10 else 1
-    step = max(1, min(ELEMENTS // numbers, -(-len(x) // workers)))
+    workers = usable_cores() if numbers * len(x) > ELEMENTS // 10 else 1
+    step = max(1, min(ELEMENTS // (numbers * workers), -(-len(x) // workers)))
     starts = range(1, len(x), step)
     with ThreadPoolExecutor(workers) as pool:
         rest = pool.map(lambda i: if_alive(x[i : i + step], T[i : i + step]), starts)

@@ -15,6 +15,15 @@ class BetaGeoModel(DropoutAtPurchaseModel):
     The standard model of non-contractual settings. It takes every one-time buyer for alive, since
     dropout comes only after a repeat purchase; `ModifiedBetaGeoModel` does not.
 
+    Notes
+    -----
+    Parameters, all positive:
+
+    - r, a pure number: shape of the gamma purchase rates; small where customers differ much.
+    - alpha, in the time unit of the data: scale of those rates, whose mean is r / alpha.
+    - a and b, pure numbers: a customer's dropout probability after each repeat purchase is
+      Beta(a, b), with mean a / (a + b).
+
     References
     ----------
     Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
@@ -29,6 +38,7 @@ class BetaGeoModel(DropoutAtPurchaseModel):
 
     key: ClassVar[str] = "beta_geo"
     title: ClassVar[str] = "BG/NBD"
+    first_can_be_last: ClassVar[bool] = False
 
     @property
     def kernel(self) -> ModuleType:

@@ -10,7 +10,7 @@ import numpy as np
 
 from clvmodels._typing import FloatArray
 from clvmodels.inference.estimate import Estimate
-from clvmodels.inference.newton import minimise
+from clvmodels.inference.newton import SETTLED, minimise
 from clvmodels.inference.problem import Objective, Parameter, Problem, limits
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.nbd import RATE, NBDModel, rate_limits
@@ -26,6 +26,7 @@ _NEARLY_ALL = 0.95  # mean P(alive) above which a reader will wonder
 class DropoutAtPurchaseModel(PurchaseModel, ABC):
     """Gamma purchase rates; after a purchase a customer drops out with beta probability."""
 
+    first_can_be_last: ClassVar[bool]  # whether dropout can follow the first purchase
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *RATE,
         Parameter("a", "pure", "dropout after a purchase is Beta(a, b): the mean is a / (a + b)"),
@@ -35,7 +36,31 @@ class DropoutAtPurchaseModel(PurchaseModel, ABC):
     def with_params(
         self, *, r: float, alpha: float, a: float, b: float, time_unit: TimeUnit | str
     ) -> FittedPurchases:
-        """A fitted model with known parameters; `alpha` counts `time_unit`."""
+        """A fitted model with known parameters, to predict with published values.
+
+        Parameters
+        ----------
+        r : float
+            Shape of purchase rates over customers, a pure number.
+        alpha : float
+            Scale of purchase rates, in `time_unit`: the mean rate is r / alpha per unit.
+        a, b : float
+            Dropout after a purchase is Beta(a, b), pure numbers: its mean is a / (a + b).
+        time_unit : TimeUnit or str
+            What alpha counts.
+
+        Returns
+        -------
+        FittedPurchases
+            Without covariance, so that intervals have no width.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter is not positive and finite.
+        UnitError
+            If the time unit is unknown.
+        """
         return self._given({"r": r, "alpha": alpha, "a": a, "b": b}, time_unit)
 
     def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
@@ -63,7 +88,19 @@ class DropoutAtPurchaseModel(PurchaseModel, ABC):
             *rate_limits(estimate),
             *_dropout_limits(estimate),
             *_evidence(self.kernel, problem, estimate),
+            *([] if self.first_can_be_last else _always_alive(problem)),
         ]
+
+
+def _always_alive(problem: Problem) -> list[str]:
+    """Say what the BG/NBD takes for granted, to whom it matters."""
+    once = float(problem.weight[problem.data["x"] == 0].sum())
+    if not once:
+        return []
+    return [
+        f"{once:,.0f} one-time buyers ({once / problem.customers:.0%}) have P(alive) = 1, however "
+        "old: this model lets nobody leave before a repeat purchase. ModifiedBetaGeoModel does."
+    ]
 
 
 def _dropout_limits(estimate: Estimate) -> list[str]:
@@ -90,6 +127,8 @@ def _evidence(kernel: ModuleType, problem: Problem, estimate: Estimate) -> list[
     Where the standard error of log a is small, a is far from 0 and the comparison is foregone.
     """
     assert estimate.loglik is not None
+    if estimate.diagnostics.gain_left > SETTLED:  # penalised: no maximum to compare
+        return []
     if estimate.covariance is not None and estimate.covariance[2, 2] < _FAR_FROM_ZERO**2:
         return []
     start = np.array([estimate.means["r"], estimate.means["alpha"]])

@@ -1,6 +1,7 @@
 """What every fitted model has, whatever its role: parameters, fit statistics, a summary."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -128,11 +129,18 @@ class FittedModel:
 
 def check_level(level: float) -> float:
     """A probability strictly between 0 and 1, or an error that says so."""
-    if not 0 < level < 1:
+    if not (isinstance(level, Real) and 0 < level < 1):
         raise ParameterError(
             f"level is the probability of an interval, between 0 and 1: {level!r}."
         )
     return level
+
+
+def whole_number(name: str, value: object, least: int) -> int:
+    """A whole number of at least `least`, or an error that says so."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ParameterError(f"{name} must be a whole number, at least {least}, got {value!r}.")
+    return int(value)
 
 
 def probabilities(level: float) -> tuple[float, float]:

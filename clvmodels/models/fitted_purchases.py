@@ -1,5 +1,6 @@
 """Everything a fitted purchase model predicts, whichever model and method it came from."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,13 @@ from clvmodels.inference.problem import Parameter
 from clvmodels.models import averaging
 from clvmodels.models.ages import over_ages
 from clvmodels.models.averaging import Block, Evaluate
-from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
+from clvmodels.models.fitted import (
+    INTERVAL_DRAWS,
+    FittedModel,
+    check_summary,
+    probabilities,
+    whole_number,
+)
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 
 if TYPE_CHECKING:
@@ -57,7 +64,13 @@ class FittedPurchases(FittedModel):
     def probability_alive(self, data: RFMSummary) -> FloatArray:
         """Probability that each customer has not dropped out by the end of observation.
 
-        Not the probability of a purchase: for that see `probability_no_purchase`.
+        Not the probability of a purchase: for that see `probability_no_purchase`. The BG/NBD gives
+        1 to every one-time buyer, the NBD to everybody.
+
+        Parameters
+        ----------
+        data : RFMSummary
+            Customers, fitted or not, in any time unit.
 
         Returns
         -------
@@ -71,18 +84,49 @@ class FittedPurchases(FittedModel):
         Parameters
         ----------
         data : RFMSummary
-            Customers, fitted or not.
+            Customers, fitted or not, in any time unit.
         horizon : Horizon or str
-            "39 weeks", "12M", ...
+            "39 weeks", "12M", ...; converted to the unit of the fit.
 
         Returns
         -------
         ndarray of shape (customers,)
+            P(alive) is already in it.
+
+        Raises
+        ------
+        UnitError
+            If the horizon is a bare number.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> fit = clv.BetaGeoModel().with_params(
+        ...     r=0.2426, alpha=4.4135, a=0.7929, b=2.4258, time_unit="week")
+        >>> customer = RFMSummary(customer_id=["A"], frequency=[2], recency=[30.43], T=[38.86],
+        ...                       monetary_value=None, time_unit="week")
+        >>> round(float(fit.expected_purchases(customer, "39 weeks")[0]), 3)
+        1.226
         """
         return self._per_customer(data, self._expected(self._length(horizon)))
 
     def expected_purchases_new_customer(self, horizon: HorizonLike) -> float:
-        """Repeat purchases expected of a customer within `horizon` after the first purchase."""
+        """Repeat purchases expected of a customer within `horizon` after the first purchase.
+
+        Parameters
+        ----------
+        horizon : Horizon or str
+            Counted from the first purchase, which is not among the expected ones.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        UnitError
+            If the horizon is a bare number.
+        """
         return self._newcomer(self._expected(self._length(horizon)))
 
     def expected_curve(self, ages: FloatArray) -> FloatArray:
@@ -105,20 +149,68 @@ class FittedPurchases(FittedModel):
     def purchase_pmf(self, data: RFMSummary, n: int, horizon: HorizonLike) -> FloatArray:
         """Probability that each customer makes exactly `n` purchases within `horizon`.
 
+        Parameters
+        ----------
+        data : RFMSummary
+            Customers, fitted or not, in any time unit.
+        n : int
+            Number of purchases, 0 or more.
+        horizon : Horizon or str
+            "39 weeks", "12M", ...; converted to the unit of the fit.
+
         Returns
         -------
         ndarray of shape (customers,)
+
+        Raises
+        ------
+        ParameterError
+            If `n` is negative or not a whole number.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> fit = clv.BetaGeoModel().with_params(
+        ...     r=0.2426, alpha=4.4135, a=0.7929, b=2.4258, time_unit="week")
+        >>> customer = RFMSummary(customer_id=["A"], frequency=[2], recency=[30.43], T=[38.86],
+        ...                       monetary_value=None, time_unit="week")
+        >>> [round(float(fit.purchase_pmf(customer, n, "39 weeks")[0]), 3) for n in (0, 1)]
+        [0.445, 0.239]
         """
         return self._per_customer(data, self._pmf(n, self._length(horizon)))
 
     def purchase_pmf_new_customer(self, n: int, horizon: HorizonLike) -> float:
-        """Probability of exactly `n` repeat purchases within `horizon` after the first purchase."""
+        """Probability of exactly `n` repeat purchases within `horizon` after the first purchase.
+
+        Parameters
+        ----------
+        n : int
+            Number of repeat purchases, 0 or more; the first purchase does not count.
+        horizon : Horizon or str
+            Counted from the first purchase.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ParameterError
+            If `n` is negative or not a whole number.
+        """
         return self._newcomer(self._pmf(n, self._length(horizon)))
 
     def probability_no_purchase(self, data: RFMSummary, horizon: HorizonLike) -> FloatArray:
         """Probability that each customer buys nothing within `horizon`.
 
         What most people mean by churn: 1 minus it is the chance of seeing the customer again.
+
+        Parameters
+        ----------
+        data : RFMSummary
+            Customers, fitted or not, in any time unit.
+        horizon : Horizon or str
+            "39 weeks", "12M", ...; converted to the unit of the fit.
 
         Returns
         -------
@@ -158,6 +250,18 @@ class FittedPurchases(FittedModel):
         References
         ----------
         Fader and Hardie (2015), Simple probability models for computing CLV and CE, eqs. 3.13-3.15.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> from math import log
+        >>> fit = clv.BetaGeoModel().with_params(
+        ...     r=0.2426, alpha=4.4135, a=0.7929, b=2.4258, time_unit="week")
+        >>> customer = RFMSummary(customer_id=["A"], frequency=[2], recency=[30.43], T=[38.86],
+        ...                       monetary_value=None, time_unit="week")
+        >>> rate = DiscountRate(log(1.15) / 52, "week", "continuous")
+        >>> round(float(fit.residual_transactions(customer, rate)[0]), 4)
+        5.1696
         """
         evaluate = self._discounted(DiscountRate.parse(discount), *self._window(horizon, start))
         return self._per_customer(data, evaluate)
@@ -168,6 +272,22 @@ class FittedPurchases(FittedModel):
         """Discounted expected repeat transactions of a just-acquired customer (DET).
 
         The first purchase is not in it: add 1 for a customer yet to be acquired.
+
+        Parameters
+        ----------
+        discount : DiscountRate
+            Applied continuously from the first purchase.
+        horizon : Horizon or str, optional
+            Length of the window from the first purchase; without end if not given.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ParameterError
+            If the future is infinite and the rate is not positive.
         """
         window = self._window(horizon, None)
         return self._newcomer(self._discounted(DiscountRate.parse(discount), *window))
@@ -190,6 +310,19 @@ class FittedPurchases(FittedModel):
         DataFrame
             Columns customer_id, p_alive, expected_purchases, expected_purchases_lo,
             expected_purchases_hi; horizon, as-of date and model in ``attrs``.
+
+        Raises
+        ------
+        ParameterError
+            If `level` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> rfm = clv.datasets.load_cdnow_summary()
+        >>> table = clv.BetaGeoModel().fit(rfm).predict(rfm, "39 weeks")
+        >>> table[["p_alive", "expected_purchases"]].head(2).round(3).to_numpy().tolist()
+        [[0.727, 1.226], [0.212, 0.203]]
         """
         import pandas as pd
 
@@ -212,11 +345,21 @@ class FittedPurchases(FittedModel):
 
         Drawn at the estimates; of a posterior, every customer has a draw of parameters.
 
+        Parameters
+        ----------
+        customers : int
+            How many to draw.
+        T : Horizon or str
+            Time observed since the first purchase, the same for all.
+        seed : int
+            The same seed gives the same histories.
+
         Returns
         -------
         RFMSummary
             In the unit of the fit, customers numbered from 0.
         """
+        customers = whole_number("customers", customers, 1)
         rng = np.random.default_rng(seed)
         T_here = self._length(T)
         point = self.estimate.point
@@ -241,11 +384,23 @@ class FittedPurchases(FittedModel):
 
         Every draw has parameters of its own, so quantiles over draws are prediction intervals.
 
+        Parameters
+        ----------
+        data : RFMSummary
+            Customers, fitted or not, in any time unit.
+        horizon : Horizon or str
+            "39 weeks", "12M", ...; converted to the unit of the fit.
+        draws : int
+            Number of futures; memory grows as draws times customers.
+        seed : int
+            The same seed gives the same futures.
+
         Returns
         -------
         ndarray of shape (draws, customers)
         """
         rng = np.random.default_rng(seed)
+        draws = whole_number("draws", draws, 1)
         t, kernel = self._length(horizon), self.model.kernel
         x, t_x, T = data.frequency, *self._times(data)
         out = np.empty((draws, len(data)))
@@ -257,7 +412,13 @@ class FittedPurchases(FittedModel):
         return out
 
     def save(self, path: str | Path) -> None:
-        """Write the fit as JSON: parameters, covariance, diagnostics; no customer rows."""
+        """Write the fit as JSON: parameters, covariance, diagnostics; no customer rows.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, replaced if there; `clvmodels.load` reads it back.
+        """
         from clvmodels.models.storage import dump_purchases, write_json
 
         write_json(dump_purchases(self), path)
@@ -290,8 +451,7 @@ class FittedPurchases(FittedModel):
         return lambda params, block: self._if_alive(if_alive, params, block)
 
     def _pmf(self, n: int, t: float) -> Evaluate:
-        if isinstance(n, bool) or n != int(n) or n < 0:
-            raise ParameterError(f"n counts purchases: a whole number >= 0, got {n!r}.")
+        n = whole_number("n", n, 0)
 
         def evaluate(params: Params, block: Block) -> FloatArray:
             if_alive = self.model.kernel.pmf_if_alive(
@@ -312,12 +472,21 @@ class FittedPurchases(FittedModel):
                 f"An infinite future needs a positive discount rate, got {discount}. Give a "
                 "positive rate, or a horizon."
             )
-        return self._integrated(
-            lambda expected, scale: (
-                discounted(expected, delta, end, scale)
-                - (discounted(expected, delta, start, scale) if start > 0 else 0.0)
+
+        def integral(expected: Callable[[FloatArray], FloatArray], scale: FloatArray) -> FloatArray:
+            if start == 0:
+                return discounted(expected, delta, end, scale)
+            # counted from the start: a difference of two integrals from now would be all rounding
+            before = expected(np.full((*scale.shape, 1), start))
+            later = discounted(
+                lambda t: np.maximum(expected(start + t) - before, 0.0),
+                delta,
+                end - start,
+                scale + start,
             )
-        )
+            return later * math.exp(-delta * start)
+
+        return self._integrated(integral)
 
     def _month_end(self, discount: DiscountRate, months: int) -> Evaluate:
         """Purchases booked at the end of each month, as lifetimes does."""

@@ -22,6 +22,15 @@ class GammaGammaModel(SpendModel):
     Assumes that spend does not depend on purchase frequency; the fit's notes give the correlation.
     The log-likelihood is that of the mean purchase values (the average form).
 
+    Notes
+    -----
+    Parameters, all positive:
+
+    - p, a pure number: shape of a customer's purchases; large where they are alike.
+    - q, a pure number: shape over customers; at 1 or less the population has no mean spend.
+    - v, in the currency of the data: scale (the papers' gamma); the population mean is
+      p v / (q - 1).
+
     References
     ----------
     Colombo and Jiang (1999), A stochastic RFM model, Journal of Interactive Marketing 13(3), 2-12;
@@ -43,7 +52,27 @@ class GammaGammaModel(SpendModel):
     )
 
     def with_params(self, *, p: float, q: float, v: float) -> FittedSpend:
-        """A fitted model with known parameters; `v` is in the currency of the data."""
+        """A fitted model with known parameters, to predict with published values.
+
+        Parameters
+        ----------
+        p : float
+            Shape of a customer's purchases, a pure number: large where they are alike.
+        q : float
+            Shape over customers, a pure number; at 1 or less the population has no mean spend.
+        v : float
+            Scale in currency (the papers' gamma): the population mean is p v / (q - 1).
+
+        Returns
+        -------
+        FittedSpend
+            Without covariance, so that intervals have no width.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter is not positive and finite.
+        """
         values = {"p": p, "q": q, "v": v}
         point = {name: np.array([[check_positive(name, value)]]) for name, value in values.items()}
         return FittedSpend(

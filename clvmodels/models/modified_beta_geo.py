@@ -14,6 +14,15 @@ class ModifiedBetaGeoModel(DropoutAtPurchaseModel):
 
     One-time buyers are not all taken for alive, which is what most people expect.
 
+    Notes
+    -----
+    Parameters, all positive:
+
+    - r, a pure number: shape of the gamma purchase rates; small where customers differ much.
+    - alpha, in the time unit of the data: scale of those rates, whose mean is r / alpha.
+    - a and b, pure numbers: a customer's dropout probability after each purchase is
+      Beta(a, b), with mean a / (a + b).
+
     References
     ----------
     Batislam, Denizel and Filiztekin (2007), Empirical validation and comparison of models for
@@ -30,6 +39,7 @@ class ModifiedBetaGeoModel(DropoutAtPurchaseModel):
 
     key: ClassVar[str] = "modified_beta_geo"
     title: ClassVar[str] = "MBG/NBD"
+    first_can_be_last: ClassVar[bool] = True
 
     @property
     def kernel(self) -> ModuleType:

@@ -28,6 +28,13 @@ class NBDModel(PurchaseModel):
     The benchmark that shows what dropout is worth. P(alive) is 1 for everybody, and expected
     purchases grow in proportion to time.
 
+    Notes
+    -----
+    Parameters, all positive:
+
+    - r, a pure number: shape of the gamma purchase rates; small where customers differ much.
+    - alpha, in the time unit of the data: scale of those rates, whose mean is r / alpha.
+
     References
     ----------
     Ehrenberg (1959), The pattern of consumer purchases, Applied Statistics 8(1), 26-41.
@@ -51,7 +58,29 @@ class NBDModel(PurchaseModel):
         return nbd
 
     def with_params(self, *, r: float, alpha: float, time_unit: TimeUnit | str) -> FittedPurchases:
-        """A fitted model with known parameters; `alpha` counts `time_unit`."""
+        """A fitted model with known parameters, to predict with published values.
+
+        Parameters
+        ----------
+        r : float
+            Shape of purchase rates over customers, a pure number.
+        alpha : float
+            Scale of purchase rates, in `time_unit`: the mean rate is r / alpha per unit.
+        time_unit : TimeUnit or str
+            What alpha counts.
+
+        Returns
+        -------
+        FittedPurchases
+            Without covariance, so that intervals have no width.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter is not positive and finite.
+        UnitError
+            If the time unit is unknown.
+        """
         return self._given({"r": r, "alpha": alpha}, time_unit)
 
     def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:

@@ -4,6 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -13,7 +14,7 @@ from clvmodels._typing import FloatArray
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, DataWarning, ParameterError, rule_broken
 from clvmodels.inference.estimate import Estimate, Method
-from clvmodels.inference.mle import MLE
+from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Objective, Parameter, Problem
 from clvmodels.models.fitted import check_summary
 from clvmodels.units import TimeUnit
@@ -71,12 +72,19 @@ class PurchaseModel(ABC):
             If nobody bought again, or nobody was observed for any time.
         FitError
             If the method cannot fit this model.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> fit = clv.BetaGeoModel().fit(clv.datasets.load_cdnow_summary())
+        >>> {name: round(value, 3) for name, value in fit.params.items()}
+        {'r': 0.243, 'alpha': 4.414, 'a': 0.793, 'b': 2.426}
         """
         from clvmodels.models.fitted_purchases import FittedPurchases
 
         _check_information(check_summary(data))
         problem = self._problem(data)
-        estimate = (method or MLE()).estimate(problem)
+        estimate = run(method, problem)
         notes = (
             *estimate.diagnostics.notes,
             *self.notes(problem, estimate),
@@ -127,7 +135,7 @@ class PurchaseModel(ABC):
 
 def check_positive(name: str, value: float) -> float:
     """A positive finite parameter value, or an error that says so."""
-    if not (np.isfinite(value) and value > 0):
+    if not (isinstance(value, Real) and np.isfinite(value) and value > 0):
         raise ParameterError(f"{name} must be positive and finite, got {value!r}.")
     return float(value)
 

@@ -73,7 +73,9 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DataError(f"Cannot read a fitted model from {path}: {error.strerror}.") from None
+    except ValueError as error:
         raise DataError(f"Cannot read a fitted model from {path}: {error}.") from None
     version = document.get("version") if isinstance(document, dict) else None
     if not isinstance(version, int) or document.get("format") != FORMAT:

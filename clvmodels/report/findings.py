@@ -117,12 +117,10 @@ def of_fit(fit: FittedModel) -> str:
     """How a fit went."""
     estimate, diagnostics = fit.estimate, fit.diagnostics
     went = "Converged" if diagnostics.converged else "Did NOT converge"
-    edge = f" Not pinned down by the data: {', '.join(diagnostics.boundary)}."
     return " ".join(
         [
             f"{went}: {estimate.method} on {count(estimate.customers)} customers, log-likelihood "
             f"{fit.loglik:,.2f}, AIC {fit.aic:,.1f}.",
-            *([edge.strip()] if diagnostics.boundary else []),
             *diagnostics.notes,
         ]
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, final
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.data.summary import RFMSummary
-from clvmodels.exceptions import ParameterError, UnitError
+from clvmodels.exceptions import DataError, ParameterError, UnitError, rule_broken
 from clvmodels.inference.estimate import Method
 from clvmodels.models import averaging
 from clvmodels.models.averaging import Evaluate, columnwise_quantiles
@@ -79,8 +80,11 @@ class CLVModel:
                 )
         object.__setattr__(self, "discount", DiscountRate.parse(self.discount))
         if not isinstance(self.margin, str):
-            if not np.isfinite(self.margin):
-                raise ParameterError(f"margin must be finite, got {self.margin!r}.")
+            if not isinstance(self.margin, Real) or not np.isfinite(self.margin) or self.margin > 1:
+                raise ParameterError(
+                    f"margin is a share of revenue, at most 1, or the name of a column: write 0.3 "
+                    f"for 30 %, got {self.margin!r}."
+                )
             object.__setattr__(self, "margin", float(self.margin))
         if self.timing not in ("continuous", "month_end"):
             raise ParameterError(f"timing is 'continuous' or 'month_end', got {self.timing!r}.")
@@ -91,6 +95,18 @@ class CLVModel:
 
     def fit(self, data: RFMSummary, method: Method | None = None) -> "FittedCLV":
         """Fit both models to a summary with monetary values; fitted ones are kept as they are.
+
+        Parameters
+        ----------
+        data : RFMSummary
+            One row per customer, one-time buyers included, with ``monetary_value``.
+        method : Method, optional
+            Fits both models; ``MLE()`` if not given.
+
+        Returns
+        -------
+        FittedCLV
+            Both fits, and what they are worth.
 
         Raises
         ------
@@ -145,6 +161,27 @@ class FittedCLV:
         -------
         ndarray of shape (customers,)
             Money, discounted to the end of observation.
+
+        Raises
+        ------
+        DataError
+            If the summary has no monetary value.
+        ParameterError
+            If the future is infinite and the rate is not positive.
+        UndefinedMeanError
+            If some customer's spend has no mean.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> rfm = clv.datasets.load_cdnow_summary()
+        >>> model = CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(),
+        ...                  discount=clv.DiscountRate(0.10, per="year"), margin=0.30)
+        >>> value = model.fit(rfm)
+        >>> value.clv(rfm, "12 months")[:3].round(2).tolist()
+        [11.07, 1.41, 2.55]
+        >>> value.clv(rfm)[:3].round(2).tolist()  # all the future
+        [47.14, 6.49, 13.74]
         """
         transactions = self._transactions(data, self._evaluate(horizon, start))
         return self._margin(data) * self.spend.expected_spend(data) * transactions
@@ -177,6 +214,22 @@ class FittedCLV:
             (undiscounted; over all the future, where their number need not be finite, discounted);
             expected_spend per purchase; clv, clv_lo, clv_hi; flags. A limit is infinite where
             the data cannot rule out that the population has no mean spend.
+
+        Raises
+        ------
+        DataError, ParameterError, UndefinedMeanError
+            As for `clv`; ParameterError also if `level` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> rfm = clv.datasets.load_cdnow_summary()
+        >>> model = CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(),
+        ...                  discount=clv.DiscountRate(0.10, per="year"), margin=0.30)
+        >>> value = model.fit(rfm)
+        >>> table = value.predict(rfm, "12 months")
+        >>> table[["expected_purchases", "expected_spend", "clv"]].head(1).round(2).values.tolist()
+        [[1.56, 24.66, 11.07]]
         """
         import pandas as pd
 
@@ -222,6 +275,21 @@ class FittedCLV:
         DataFrame
             Columns quantity, estimate, lo, hi; one row each for purchases, revenue, value (after
             margin) and discounted value. All the future has only the last.
+
+        Raises
+        ------
+        DataError, ParameterError, UndefinedMeanError
+            As for `predict`.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> rfm = clv.datasets.load_cdnow_summary()
+        >>> model = CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(),
+        ...                  discount=clv.DiscountRate(0.10, per="year"), margin=0.30)
+        >>> value = model.fit(rfm)
+        >>> value.totals(rfm, "12 months").set_index("quantity").estimate.round().tolist()
+        [2095.0, 75916.0, 22775.0, 21808.0]
         """
         import pandas as pd
 
@@ -236,7 +304,7 @@ class FittedCLV:
                 *rows,
             ]
         margin = self._margin(data)
-        weight = np.ones(len(data)) if data.weight is None else data.weight
+        weight = data.weights
         factor = {True: margin * weight, False: weight}
         draws = {name: np.zeros(INTERVAL_DRAWS) for name, *_ in rows}
         for customers, counts, spend in self._draws(data, evaluates):
@@ -257,7 +325,25 @@ class FittedCLV:
         return self
 
     def save(self, path: str | Path) -> None:
-        """Write both fits and the terms as JSON; no customer rows."""
+        """Write both fits and the terms as JSON; no customer rows.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, replaced if there; `clvmodels.load` reads it back.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> from tempfile import TemporaryDirectory
+        >>> rfm = clv.datasets.load_cdnow_summary()
+        >>> value = CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(), discount=0).fit(rfm)
+        >>> with TemporaryDirectory() as folder:
+        ...     value.save(f"{folder}/value.json")
+        ...     again = clv.load(f"{folder}/value.json")
+        >>> bool((again.clv(rfm, "12 months") == value.clv(rfm, "12 months")).all())
+        True
+        """
         from clvmodels.models.storage import write_json
         from clvmodels.value.storage import dump_clv
 
@@ -342,7 +428,12 @@ class FittedCLV:
     def _margin(self, data: RFMSummary) -> FloatArray:
         check_summary(data)
         if isinstance(self.model.margin, str):
-            return data.column(self.model.margin)
+            margin = data.column(self.model.margin)
+            if (too_much := margin > 1).any():
+                ids = data.customer_id[too_much].tolist()
+                rule = f"{self.model.margin} is a share of revenue and must not exceed 1"
+                raise DataError(rule_broken(rule, len(ids), len(data), ids, "Write 0.3 for 30 %."))
+            return margin
         return np.full(len(data), self.model.margin)
 
     def _flags(self, data: RFMSummary) -> AnyArray:

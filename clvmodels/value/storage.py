@@ -32,17 +32,36 @@ def dump_clv(fit: FittedCLV) -> dict[str, Any]:
 
 
 def load(path: str | Path) -> FittedPurchases | FittedSpend | FittedCLV:
-    """Read a fit written by its ``save`` method; predictions are equal to the bit.
+    """Read a fit written by its ``save`` method.
+
+    On one machine the predictions are equal to the bit; another may round the last digits
+    differently.
 
     Parameters
     ----------
     path : str or Path
         A JSON file.
 
+    Returns
+    -------
+    FittedPurchases, FittedSpend or FittedCLV
+        What was saved.
+
     Raises
     ------
     DataError
         If the file is no saved fit, or from a newer version of clvmodels.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> from tempfile import TemporaryDirectory
+    >>> fit = clv.NBDModel().with_params(r=0.385, alpha=12.072, time_unit="week")
+    >>> with TemporaryDirectory() as folder:
+    ...     fit.save(f"{folder}/fit.json")
+    ...     again = load(f"{folder}/fit.json")
+    >>> again.params == fit.params
+    True
     """
     document = read_json(path)
     try:

@@ -8,7 +8,8 @@ import numpy as np
 from clvmodels import textbook
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.data.summary import RFMSummary
-from clvmodels.exceptions import DataError, FitError, ParameterError, UndefinedMeanError
+from clvmodels.exceptions import FitError, ParameterError, UndefinedMeanError
+from clvmodels.models.spend import monetary
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 from clvmodels.value._sampling import (
     Mean,
@@ -136,7 +137,7 @@ class TextbookModel:
         ====================  =============================================================
         input                 estimate
         ====================  =============================================================
-        purchase_value        sum of x m / sum of x, over repeat purchases
+        purchase_value        revenue / purchases, over those that m averages
         purchases_per_year    sum of x / sum of T
         annual_spend          mean over customers of (x + 1) m / T, where less than a year
                               counts as one, and the first purchase as worth m
@@ -159,8 +160,8 @@ class TextbookModel:
         FitError
             If nobody bought twice, or no time was observed.
         """
-        mean_value = _mean_value(data)
-        weight = np.ones(len(data)) if data.weight is None else data.weight
+        valued, mean_value = monetary(data)
+        weight = data.weights
         x, T = data.frequency, _years(data.T, data)
         if not (weight @ x > 0 and weight @ T > 0):
             raise FitError(
@@ -176,8 +177,9 @@ class TextbookModel:
             raise FitError("Half of the customers came on the last day: give an inactivity window.")
         t_x = _years(data.recency, data)
         lost = T - t_x > limit * _TIE
-        value = ratio(np.where(x > 0, x * mean_value, 0.0), x, weight)
-        spend = _annual_purchases(x, T) * np.where(x > 0, mean_value, value.estimate)
+        known = valued > 0
+        value = ratio(np.where(known, valued * mean_value, 0.0), valued, weight)
+        spend = _annual_purchases(x, T) * np.where(known, mean_value, value.estimate)
         return FittedTextbook(
             model=self,
             inactivity=window,
@@ -311,12 +313,13 @@ class FittedTextbook:
         paid_limits = [self._lifetime(h, begin, end)[1] for h in self._hazard_limits(level)]
 
         frequency, frequency_limits = self._frequency(data, level)
-        repeats = data.frequency > 0
-        value = np.where(repeats, _mean_value(data), self.purchase_value.estimate)
+        valued, mean_value = monetary(data)
+        known = valued > 0
+        value = np.where(known, mean_value, self.purchase_value.estimate)
         margin = data.column(m) if isinstance(m := self.model.margin, str) else m
         per_purchase = margin * value
         earned = per_purchase * frequency * paid
-        spread = np.where(repeats, 0.0, normal_quantile(level) * self.purchase_value.se)
+        spread = np.where(known, 0.0, normal_quantile(level) * self.purchase_value.se)
         changes = [
             *(per_purchase * (limit - frequency) * paid for limit in frequency_limits),
             *(margin * change * frequency * paid for change in (spread, -spread)),
@@ -338,6 +341,22 @@ class FittedTextbook:
                 "clv_hi": high - cost,
                 "flags": self._flags(data),
             }
+        )
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{name} {value:.4g}" for name, value in self.params.items())
+        return (
+            f"{self.model.name}: {inputs}\n{self.customers_lost:,.0f} customers lost: silent for "
+            f"longer than {self.inactivity}"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        _, lost = repr(self).splitlines()
+        return (
+            f"<p><b>{escape(self.model.name)}</b><br>{escape(lost)}</p>"
+            f"{self.summary().to_html(index=False)}"
         )
 
     @property
@@ -411,11 +430,13 @@ class FittedTextbook:
         common = "assumes everyone is alive"
         if not self.model.discounts:
             common += "; not discounted"
+        own_value = data.first_value_included
         if self.model.name == "annual_spend_years":
-            once = today = "; one-time buyer: base mean value"
+            once = today = "" if own_value else "; one-time buyer: base mean value"
         else:
             once = "; one-time buyer: own repeat rate 0"
-            today = "; first bought today: base rate and base mean value"
+            today = "; first bought today: base rate"
+            today += "" if own_value else " and base mean value"
         texts = np.array([common, common + once, common + today], dtype=object)
         return texts[np.where(data.frequency > 0, 0, np.where(data.T > 0, 1, 2))]
 
@@ -427,12 +448,3 @@ def _years(times: FloatArray, data: RFMSummary) -> FloatArray:
 def _annual_purchases(x: FloatArray, T: FloatArray) -> FloatArray:
     """Purchases per year observed, the first one included; less than a year counts as one."""
     return (x + 1) / np.maximum(T, 1.0)
-
-
-def _mean_value(data: RFMSummary) -> FloatArray:
-    if data.monetary_value is None:
-        raise DataError(
-            "The summary has no monetary_value, and every formula needs the value of a purchase. "
-            "Build it with the value column of the log."
-        )
-    return data.monetary_value

@@ -3,7 +3,13 @@
 import pytest
 
 from clvmodels.cli.errors import in_option_names
-from clvmodels.cli.options import parse_discount, parse_horizon, parse_margin, parse_model
+from clvmodels.cli.options import (
+    parse_discount,
+    parse_horizon,
+    parse_margin,
+    parse_model,
+    parse_share,
+)
 from clvmodels.exceptions import ParameterError, UnitError
 from clvmodels.models.registry import PURCHASE_MODELS
 from clvmodels.units import DiscountRate, Horizon
@@ -40,6 +46,12 @@ def test_discount_rates_per_no_unit():
 @pytest.mark.parametrize(("text", "margin"), [("0.30", 0.3), ("30%", 0.3), ("1", 1), ("m", "m")])
 def test_margins(text, margin):
     assert parse_margin(text) == margin
+
+
+def test_a_share_is_a_number():
+    assert parse_share("30%") == 0.3
+    with pytest.raises(ParameterError, match=r"'colx' is no number: write 0\.30 or 30%"):
+        parse_share("colx")
 
 
 def test_horizons():

@@ -74,6 +74,7 @@ def test_summarize(path, log, tmp_path, suffix):
     ours = rfm_summary(
         log, customer_id="who", date="day", value="spent", time_unit="week"
     ).to_pandas()
+    ours["time_unit"] = "week"
     pd.testing.assert_frame_equal(read(out), ours, check_dtype=False)
 
 
@@ -90,7 +91,7 @@ def test_summarize_by_other_rules(csv):
 def test_fit_saves_what_the_library_loads(model):
     fitted = load(model)
     assert fitted.purchases.model.title == "MBG/NBD"
-    assert (fitted.model.margin, str(fitted.model.discount)) == (0.3, "0.15 per year")
+    assert (fitted.model.margin, str(fitted.model.discount)) == (0.3, "15 % per year")
 
 
 def test_fit_by_bootstrap_has_a_seed(csv, tmp_path):
@@ -135,6 +136,99 @@ def test_predict_from_a_summary_is_predict_from_its_log(csv, model, tmp_path):
     assert done.exit_code == 0, done.output
     # sums in another order differ by rounding
     pd.testing.assert_frame_equal(pd.read_csv(one), pd.read_csv(other), rtol=1e-9)
+
+
+@pytest.fixture(scope="module", params=["parquet", "csv", "json"])
+def days(request, csv, tmp_path_factory):
+    """A summary in days."""
+    out = tmp_path_factory.mktemp("days") / f"days.{request.param}"
+    assert run("summarize", csv, *COLUMNS, "--time-unit", "day", "--out", out).exit_code == 0
+    return out
+
+
+def test_a_summary_keeps_its_time_unit(csv, model, days, tmp_path):
+    from_log, from_summary, fitted = (tmp_path / n for n in ("1.parquet", "2.parquet", "m.json"))
+    in_days = [*COLUMNS, "--time-unit", "day", "--out"]
+    assert run("predict", model, csv, *in_days, from_log).exit_code == 0
+    for option in ([], ["--time-unit", "D"]):
+        done = run("predict", model, days, *option, "--out", from_summary)
+        assert done.exit_code == 0, done.output
+        one, other = pd.read_parquet(from_log), pd.read_parquet(from_summary)
+        pd.testing.assert_frame_equal(one, other, rtol=1e-9)  # JSON has 15 digits
+    assert run("fit", days, *MODEL, "--out", fitted).exit_code == 0
+    again = tmp_path / "again.json"
+    assert run("fit", csv, *MODEL, *in_days, again).exit_code == 0
+    ours, theirs = load(fitted).purchases, load(again).purchases
+    assert ours.time_unit == "day"
+    assert ours.params == pytest.approx(theirs.params, rel=1e-6)
+
+
+def test_a_time_unit_that_disagrees_or_is_not_said(model, days, tmp_path):
+    for call in (["predict", model, days], ["fit", days, "--out", tmp_path / "m.json"]):
+        refused(run(*call, "--time-unit", "week"), 2, "are in days: --time-unit week disagrees")
+    path = tmp_path / "summary.csv"
+    path.write_text("customer_id,frequency,recency,T,monetary_value\n1,2,3,5,3\n")
+    refused(run("predict", model, path), 2, "in which unit its ages are", "--time-unit week")
+    assert run("predict", model, path, "--time-unit", "week").exit_code == 0
+    rows = "1,2,3,5,3,week\n2,2,3,5,3,day\n"
+    path.write_text("customer_id,frequency,recency,T,monetary_value,time_unit\n" + rows)
+    refused(run("predict", model, path), 2, "mixes time units: day, week")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_ids_keep_their_zeros_through_a_summary(model, tmp_path, suffix):
+    path, summary, out = tmp_path / "log.csv", tmp_path / f"s.{suffix}", tmp_path / "p.parquet"
+    rows = [f"{who},2024-0{month}-01,5" for who in ("001", "01", "020") for month in (1, 2)]
+    path.write_text("customer_id,date,value\n" + "\n".join(rows) + "\n")
+    assert run("summarize", path, "--out", summary).exit_code == 0
+    done = run("predict", model, summary, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert sorted(pd.read_parquet(out)["customer_id"]) == ["001", "01", "020"]
+
+
+def test_every_row_of_a_summary_counts_for_its_types(tmp_path):
+    path = tmp_path / "s.csv"
+    rows = [f"{who},1,2,5,3" for who in range(30_000)]
+    path.write_text(
+        "\n".join(["customer_id,frequency,recency,T,monetary_value", *rows, "007,1,2.5,5.5,3.5\n"])
+    )
+    from clvmodels.cli.options import LogOptions
+    from clvmodels.cli.reading import read_customers
+
+    data = read_customers(LogOptions(path=str(path), time_unit="week"))
+    assert data.customer_id[[7, -1]].tolist() == ["7", "007"]
+    assert (data.recency[-1], data.T[-1], data.monetary_value[-1]) == (2.5, 5.5, 3.5)
+
+
+def test_options_that_say_nothing_about_a_summary(model, days):
+    result = run("predict", model, days, "--observation-end", "1998-01-31")
+    refused(result, 2, "is a summary", "--observation-end says nothing")
+
+
+def test_a_column_of_margins_comes_with_a_summary(csv, tmp_path):
+    summary, out = tmp_path / "summary.csv", tmp_path / "m.json"
+    assert run("summarize", csv, *COLUMNS, "--out", summary).exit_code == 0
+    pd.read_csv(summary).assign(share=0.3).to_csv(summary, index=False)
+    assert run("fit", summary, "--margin", "share", "--out", out).exit_code == 0
+    assert load(out).model.margin == "share"
+    assert run("predict", out, summary).exit_code == 0
+    refused(run("fit", summary, "--margin", "colx", "--out", out), 1, "no column 'colx'", "share")
+
+
+def test_what_is_not_pinned_down_is_said_once(tmp_path):
+    # everybody buys to the end: a and b run off
+    path = tmp_path / "log.csv"
+    rows = [
+        f"{who},{day:%Y-%m-%d}"
+        for who in range(60)
+        for day in pd.date_range("2024-01-01", "2024-12-20", freq=f"{20 + who}D")
+    ]
+    path.write_text("customer_id,date\n" + "\n".join(rows) + "\n")
+    result = run("fit", path, "--out", tmp_path / "m.json")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert said.count("do not pin down a, b") == 1
+    assert "Not pinned down" not in said
 
 
 def test_compare(path, tmp_path):
@@ -233,7 +327,7 @@ def test_an_empty_log(tmp_path):
         path.write_text(header)
         refused(run("summarize", path), 1, "is empty")
     path.write_text("")
-    refused(run("summarize", path), 1, "log.csv")
+    refused(run("summarize", path), 1, "log.csv is empty")
     pd.DataFrame({"customer_id": [], "date": pd.to_datetime([]), "value": []}).to_parquet(
         tmp_path / "log.parquet"
     )
@@ -242,9 +336,10 @@ def test_an_empty_log(tmp_path):
 
 @pytest.mark.parametrize("command", ["compare", "report"])
 @pytest.mark.parametrize("cutoff", ["1990-01-01", "2005-01-01"])
-def test_a_cutoff_outside_the_data(csv, tmp_path, monkeypatch, command, cutoff):
+@pytest.mark.parametrize("horizon", [["--horizon", "4 weeks"], []])
+def test_a_cutoff_outside_the_data(csv, tmp_path, monkeypatch, command, cutoff, horizon):
     monkeypatch.chdir(tmp_path)
-    result = run(command, csv, *COLUMNS, "--cutoff", cutoff, "--horizon", "4 weeks")
+    result = run(command, csv, *COLUMNS, "--cutoff", cutoff, *horizon)
     refused(result, 1, "the first purchase")
     assert not list(tmp_path.iterdir())  # no half-written file
 
@@ -291,13 +386,16 @@ def test_bad_rows_are_told_with_their_option(tmp_path):
 def test_a_summary_that_breaks_a_rule(model, tmp_path):
     path = tmp_path / "summary.csv"
     path.write_text("customer_id,frequency,recency,T,monetary_value\n1,2,9,5,3\n")
-    refused(run("predict", model, path), 1, "recency must not exceed T")
-    path.write_text("id,frequency,recency,T\n1,2,3,5\n")
+    call = ("predict", model, path, "--time-unit", "week")
+    refused(run(*call), 1, "recency must not exceed T")
+    path.write_text("id,frequency,recency,T,time_unit\n1,2,3,5,week\n")
     refused(run("predict", model, path), 1, "no column 'customer_id'", "--customer-id")
 
 
 def test_a_model_that_is_none(csv, tmp_path):
-    refused(run("predict", tmp_path / "no.json", csv, *COLUMNS), 1, "Cannot read a fitted model")
+    missing = run("predict", tmp_path / "no.json", csv, *COLUMNS)
+    refused(missing, 1, "Cannot read a fitted model", "no such file")
+    assert missing.stderr.count("no.json") == 1
     refused(run("predict", csv, csv, *COLUMNS), 1, "Cannot read a fitted model")
     (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
     refused(run("predict", tmp_path / "other.json", csv, *COLUMNS), 1, "is not a model saved")
@@ -314,6 +412,9 @@ def test_a_model_that_is_none(csv, tmp_path):
         ("fit LOG", "--out"),
         ("summarize LOG --time-unit moon", "'moon' is not a time unit"),
         ("summarize LOG --refunds maybe", "--refunds maybe is unknown"),
+        ("fit LOG --margin colx --out m.json", "'colx' is no number: write 0.30 or 30%"),
+        ("compare LOG --margin colx", "'colx' is no number"),
+        ("report LOG --margin colx --out folder", "'colx' is no number"),
         ("predict MODEL LOG --horizon 12", "needs a number and a unit"),
         ("compare LOG --horizon 39", "needs a number and a unit"),
         ("summarize", "Missing argument 'LOG'"),

@@ -1,5 +1,6 @@
 """The data sets are there, whole, and reading them imports nothing of lifetimes."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -49,12 +50,15 @@ def test_lifetimes_is_not_imported():
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
+def test_no_helper_looks_like_a_data_set():
+    assert not hasattr(datasets, "find_spec")
+
+
 def test_a_missing_file_is_told(monkeypatch):
-    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    json = importlib.util.find_spec("json")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DataError, match="come with the lifetimes package, which is not installed"):
         load_cdnow()
-    from importlib.util import find_spec
-
-    monkeypatch.setattr(datasets, "find_spec", lambda name: find_spec("json"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: json)
     with pytest.raises(DataError, match=r"which has no CDNOW_sample\.txt"):
         load_cdnow(sample=True)

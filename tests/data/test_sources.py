@@ -143,8 +143,26 @@ def test_a_csv_that_breaks_off_midway_is_an_error(tmp_path):
     path = tmp_path / "log.csv"
     lines = [f"{i},2024-01-01,1.5" for i in range(30_000)]
     path.write_text("\n".join(["customer_id,date,value", *lines, "1,2024-01-02,much"]))
-    with pytest.raises(DataError, match=r"Cannot read .*log.csv: .*"):
+    with pytest.raises(DataError, match="1 of 30,001 cannot be read, such as 'much' of customer 1"):
         rfm_summary(path, time_unit="day", value="value")
+
+
+def test_bad_texts_are_counted_and_shown_with_their_customers(tmp_path):
+    path = tmp_path / "log.csv"
+    rows = ['001,2024-01-01,"12,50"', "002,2024-01-01,9", "003,2024-01-02,abc"]
+    path.write_text("\n".join(["customer_id,date,value", *rows]))
+    with pytest.raises(DataError, match=r"2 of 3 cannot be .* '12,50' of customer 001, 'abc' of"):
+        rfm_summary(path, time_unit="day", value="value")
+    path.write_text("customer_id,date\n001,2024-01-01\n002,2024-13-01\n")
+    with pytest.raises(DataError, match=r"^1 date in 'date' .* '2024-13-01' of customer 002"):
+        rfm_summary(path, time_unit="day")
+
+
+def test_a_file_of_no_bytes_is_empty(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("")
+    with pytest.raises(DataError, match=r"log\.csv is empty"):
+        rfm_summary(path, time_unit="day")
 
 
 def test_amounts_must_be_numbers_and_ids_of_one_type(cdnow):
@@ -158,3 +176,13 @@ def test_amounts_must_be_numbers_and_ids_of_one_type(cdnow):
     mixed = pd.DataFrame({"customer_id": ["a", 1], "date": pd.to_datetime(["2024-01-01"] * 2)})
     with pytest.raises(DataError, match=r"'customer_id' cannot be read.*one type"):
         rfm_summary(mixed, time_unit="day")
+
+
+def test_ids_late_in_a_file_keep_their_zeros(tmp_path):
+    # DuckDB guesses types from the first 20,480 rows unless told otherwise
+    path = tmp_path / "log.csv"
+    ids = [str(i % 3000 + 1) for i in range(25_000)] + ["0012"]
+    path.write_text("customer_id,date\n" + "".join(f"{i},2024-01-01\n" for i in ids))
+    data = rfm_summary(path, time_unit="day", observation_end="2024-02-01")
+    assert len(data) == 3001
+    assert {"12", "0012"} <= set(data.customer_id)

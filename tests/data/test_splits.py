@@ -208,6 +208,24 @@ def test_placeholders_for_never_lie_after_every_end():
     assert split.report.after_end == 1
 
 
+def test_a_cutoff_after_the_log_is_told_as_such():
+    with pytest.raises(DataError, match="must lie between the first purchase"):
+        calibration_holdout_split(
+            SMALL, cutoff="2030-01-01", holdout_end="2024-03-15", time_unit="day"
+        )
+
+
+def test_dates_may_be_texts_in_a_format_of_their_own():
+    texts = SMALL.assign(date=SMALL["date"].dt.strftime("%d.%m.%y"))
+    options = {"cutoff": "2024-02-01", "horizon": "43 days", "time_unit": "day", "value": "value"}
+    found = calibration_holdout_split(texts, date_format="%d.%m.%y", **options)
+    ours = calibration_holdout_split(SMALL, **options)
+    pd.testing.assert_frame_equal(found.calibration.to_pandas(), ours.calibration.to_pandas())
+    pd.testing.assert_frame_equal(found.holdout, ours.holdout)
+    with pytest.raises(DataError, match=r"such as '01\.01\.24' of customer 1"):
+        calibration_holdout_split(texts, **options)
+
+
 @pytest.mark.parametrize("options", [{}, {"horizon": "9 days", "holdout_end": "2024-03-15"}])
 def test_the_holdout_has_one_end(options):
     with pytest.raises(ParameterError, match="either the horizon of the holdout or holdout_end"):

@@ -168,7 +168,7 @@ def test_text_dates_that_are_not_iso_need_a_format():
 
 def test_a_two_digit_year_is_not_an_iso_date():
     log = pd.DataFrame({"customer_id": [1, 1], "date": ["2024-01-05", "12-11-10"]})
-    with pytest.raises(DataError, match=r"1 dates in 'date' .*'12-11-10'"):
+    with pytest.raises(DataError, match=r"1 date in 'date' .*'12-11-10'"):
         rfm_summary(log, time_unit="day")
 
 

@@ -87,8 +87,8 @@ def test_money_in_the_holdout_is_undiscounted_revenue(quick, small_split):
     assert table.loc["annual_spend_years", "value_predicted"] == pytest.approx(revenue, rel=1e-12)
     assert table["note"].to_dict() == {
         **dict.fromkeys(table.index, ""),
-        "discounted_profit": "discounted at 0.1 per year",
-        "retention": "discounted at 0.1 per year",
+        "discounted_profit": "discounted at 10 % per year",
+        "retention": "discounted at 10 % per year",
     }
 
 
@@ -98,7 +98,7 @@ def test_lifetime_values_keep_margin_and_discount(quick, small_split):
     assert claims.loc["nbd", ["total", "lo", "hi"]].tolist() == pytest.approx(
         totals[["estimate", "lo", "hi"]].iloc[0].tolist()
     )
-    assert "0.1 per year, margin 0.3" in claims.loc["nbd", "note"]
+    assert "10 % per year, margin 0.3" in claims.loc["nbd", "note"]
     assert claims.loc["zero", "total"] == 0
     assert claims.loc[["same", "mean"], "total"].isna().all()
 

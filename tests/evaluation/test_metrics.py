@@ -238,3 +238,11 @@ def test_what_cannot_be_compared_is_refused(actual, predicted, weight, says):
 def test_frames_take_one_row_of_weights():
     with pytest.raises(DataError):
         decile_calibration([1, 2], [1, 2], [[1, 1], [1, 1]])
+
+
+def test_ties_are_shared_whatever_rounding_made_of_them():
+    rng = np.random.default_rng(0)
+    actual, predicted = rng.gamma(1, size=500), rng.integers(0, 9, 500) / 7
+    jittered = predicted * (1 + rng.choice([-1e-15, 0, 1e-15], 500))
+    for metric in (spearman, normalised_gini):
+        assert metric(actual, jittered) == pytest.approx(metric(actual, predicted), rel=1e-12)

@@ -22,6 +22,8 @@ from model_examples import (
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, FitError, ParameterError
 from clvmodels.inference.estimate import Estimate
+from clvmodels.models.beta_geo import BetaGeoModel
+from clvmodels.models.nbd import NBDModel
 from clvmodels.models.registry import PURCHASE_MODELS, SPEND_MODELS
 from clvmodels.units import DiscountRate, Horizon
 
@@ -318,3 +320,16 @@ def test_parameter_intervals_cover_at_their_level(key):
     share = pd.DataFrame(inside).mean()
     # four binomial standard errors of 200 intervals at 90 %
     assert (share > 0.9 - 4 * np.sqrt(0.9 * 0.1 / 200)).all(), share
+
+
+def test_a_window_in_the_far_future_is_worth_little_but_not_less_than_nothing(cdnow):
+    # a customer's discounted purchases after time s are e^(-delta s) times those of a base that
+    # waits; for the NBD, whose rates never change, that is exact
+    fit = NBDModel().with_params(r=0.385, alpha=12.07, time_unit="week")
+    rate = DiscountRate(1.0, per="year")
+    now, later = (fit.residual_transactions(cdnow, rate, start=s) for s in (None, "50 years"))
+    np.testing.assert_allclose(later, now * 2.0**-50, rtol=1e-8)
+    fit = BetaGeoModel().with_params(r=0.243, alpha=4.414, a=0.793, b=2.426, time_unit="week")
+    far = fit.residual_transactions(cdnow, rate, start="50 years")
+    assert (far > 0).all()
+    assert (far < fit.residual_transactions(cdnow, rate) * 2.0**-50).all()

@@ -115,9 +115,7 @@ def test_rows_that_say_nothing_are_counted_not_refused(cdnow, fit):
     again = GammaGammaModel().fit(awkward)
     assert again.estimate.customers == 943
     first = ", ".join(str(i) for i in frame.customer_id[buyers[:3]])
-    assert f"Left out 3 repeat buyers whose mean value is not positive, first {first}." in repr(
-        again
-    )
+    assert f"left out for a mean value that is not positive: 3, first {first}." in repr(again)
     assert again.params == pytest.approx(fit.params, rel=0.02)
     values = again.expected_spend(awkward)
     # net refunds say nothing of what a purchase is worth; free purchases do
@@ -247,3 +245,22 @@ def test_the_first_purchase_counts_where_its_value_does():
     np.testing.assert_allclose(fit.expected_spend(every), want, rtol=1e-12)
     repeats = clv.rfm_summary(log, **terms)
     assert fit.expected_spend(repeats)[1] == pytest.approx(fit.population_mean)
+
+
+def test_the_correlation_counts_customers_not_rows():
+    from scipy.stats import pearsonr, spearmanr
+
+    rng = np.random.default_rng(0)
+    x, m = rng.geometric(0.4, 200).astype(float), rng.gamma(4, 9, 200).round()
+    times = rng.integers(1, 5, 200)
+    rows = {"frequency": x, "recency": np.ones(200), "T": np.full(200, 9.0)}
+    frame = pd.DataFrame({**rows, "monetary_value": m, "n": times})
+    weighted = GammaGammaModel().fit(RFMSummary.from_frame(frame, time_unit="week", weight="n"))
+    every_x, every_m = np.repeat(x, times), np.repeat(m, times)
+    low, high = pearsonr(every_x, every_m).confidence_interval(0.95)
+    note = weighted.diagnostics.notes[-1]
+    assert (
+        f"{pearsonr(every_x, every_m).statistic:.3f} (95 % interval {low:.3f} to {high:.3f})"
+        in note
+    )
+    assert f"of ranks {spearmanr(every_x, every_m).statistic:.3f}" in note

@@ -13,7 +13,7 @@ RATE = DiscountRate(0.12, per="year")
 NEARLY_ONE = 1 - 1e-9
 
 shares = st.floats(0, 1)
-rates = st.floats(1e-6, 2).map(lambda rate: DiscountRate(rate, per="year"))
+rates = st.floats(1e-6, 0.9).map(lambda rate: DiscountRate(rate, per="year"))
 terms = st.floats(0, 500)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
+import clvmodels as clv
 from clvmodels.data.datasets import load_cdnow_summary
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError, UnitError
@@ -234,7 +235,7 @@ def test_table_is_tidy(cdnow, fits):
     assert (table["flags"][once] == "one-time buyer: base mean spend").all()
     assert (table["flags"][~once] == "").all()
     assert table.attrs["horizon"] == "12 months"
-    assert table.attrs["discount"] == "0.1 per year"
+    assert table.attrs["discount"] == "10 % per year"
     assert table.attrs["margin"] == "0.3"
     everything = value(fits, cdnow).predict(cdnow)
     assert everything.attrs["horizon"] == "unlimited"
@@ -316,7 +317,7 @@ def test_margin_as_a_number_and_as_a_column(cdnow, fits):
 
 def test_margins_that_cannot_be(cdnow, fits):
     for margin in (np.nan, np.inf):
-        with pytest.raises(ParameterError, match="margin must be finite"):
+        with pytest.raises(ParameterError, match="margin is a share"):
             CLVModel(*fits, discount=0, margin=margin)
     with pytest.raises(DataError, match="no column 'margin'"):
         value(fits, cdnow, margin="margin").clv(cdnow, "12M")
@@ -480,7 +481,7 @@ def test_files_keep_the_terms(cdnow, fits, tmp_path):
 
 def test_reads_well(cdnow, fits):
     text = repr(value(fits, cdnow, margin=0.3))
-    assert text.startswith("CLV at 0.1 per year, margin 0.3\nBG/NBD in weeks: r 0.2426")
+    assert text.startswith("CLV at 10 % per year, margin 0.3\nBG/NBD in weeks: r 0.2426")
     assert "Gamma-Gamma: p 6.249" in text
     html = value(fits, cdnow)._repr_html_()
     assert html.count("<table") == 2
@@ -544,3 +545,17 @@ def test_a_month_has_the_length_it_has_everywhere(cdnow, fits):
         value(fits, cdnow, discount=0).clv(cdnow, "1 year"),
         rtol=1e-9,
     )
+
+
+@pytest.mark.parametrize("margin", [30, 1.01, np.inf, None])
+def test_a_margin_is_a_share(margin):
+    with pytest.raises(ParameterError, match=r"0\.3 for 30 %"):
+        clv.CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(), discount=0, margin=margin)
+
+
+def test_a_column_of_margins_holds_shares():
+    data = clv.datasets.load_cdnow_summary()
+    data = data.with_column("margin", np.where(data.frequency > 5, 30.0, 0.3))
+    model = clv.CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(), discount=0, margin="margin")
+    with pytest.raises(DataError, match="must not exceed 1: broken by"):
+        model.fit(data).clv(data, "12 months")

@@ -3,10 +3,13 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import clvmodels as clv
 from clvmodels import textbook
 from clvmodels.data.summary import RFMSummary
+from clvmodels.evaluation.baselines import SameRateBaseline
 from clvmodels.exceptions import (
     DataError,
     FitError,
@@ -364,3 +367,25 @@ def test_predictions_refuse_bare_numbers_and_missing_columns():
         fit.predict(rfm, "12 months", level=90)
     with pytest.raises(DataError, match="no column 'margin'"):
         formula("retention", margin="margin").fit(rfm).predict(rfm, "1 year")
+
+
+def test_the_first_purchase_counts_where_its_value_does():
+    log = pd.DataFrame(
+        {
+            "customer_id": [1, 1, 1, 2, 3, 3],
+            "date": pd.to_datetime(
+                ["2024-01-01", "2024-01-15", "2024-02-09", "2024-01-01", "2024-01-01", "2024-02-01"]
+            ),
+            "value": [9.0, 30, 12, 8, 20, 25],
+        }
+    )
+    data = clv.rfm_summary(
+        log, time_unit="day", value="value", observation_end="2024-03-01", include_first_value=True
+    )
+    fit = clv.TextbookModel("annual_spend_years").fit(data)
+    assert fit.params["purchase_value"] == pytest.approx(log.value.mean())
+    table = fit.predict(data, "1 year")
+    assert table.expected_spend.tolist() == [17.0, 8.0, 22.5]
+    assert not table["flags"].str.contains("base mean value").any()
+    same = SameRateBaseline().fit(data)
+    assert same.predict(data, "1 year").expected_spend.tolist() == [17.0, 8.0, 22.5]
