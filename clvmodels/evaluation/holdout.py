@@ -175,8 +175,10 @@ def compare_holdout(
     from rich.progress import track
 
     check_level(level)
-    if not models:
-        raise ParameterError("No method to compare. Start from default_models(discount).")
+    if not isinstance(models, Mapping) or not models:
+        raise ParameterError(
+            "models is a mapping of names to methods, such as default_models(discount)."
+        )
     data, holdout = split.calibration, split.holdout
     if data.monetary_value is None or "value" not in holdout:
         raise DataError(

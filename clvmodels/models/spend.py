@@ -14,13 +14,12 @@ from clvmodels.exceptions import DataError, UndefinedMeanError, rule_broken
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Parameter, Problem
-from clvmodels.models.averaging import columnwise_quantiles, draws_of
+from clvmodels.models.averaging import ELEMENTS, columnwise_quantiles, draws_of
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ELEMENTS = 2_000_000  # numbers in one temporary array
 _ALIKE = 1e-9  # relative differences of spend from which no correlation can be computed
 
 
@@ -194,7 +193,7 @@ class FittedSpend(FittedModel):
         params = self.estimate.sample(INTERVAL_DRAWS, np.random.default_rng(0))
         tails = probabilities(level)
         ends = np.empty((2, len(data)))
-        step = max(1, _ELEMENTS // INTERVAL_DRAWS)
+        step = max(1, ELEMENTS // INTERVAL_DRAWS)
         for start in range(0, len(data), step):
             rows = np.arange(start, min(start + step, len(data)))
             ends[:, rows] = columnwise_quantiles(self.draws(data, rows, params), tails)
@@ -229,7 +228,7 @@ class FittedSpend(FittedModel):
 
     def _mean(self, x: FloatArray, m: FloatArray) -> FloatArray:
         point = self.estimate.point
-        step = max(1, _ELEMENTS // draws_of(point))
+        step = max(1, ELEMENTS // draws_of(point))
         parts = [
             self.model.expected_spend(x[i : i + step], m[i : i + step], point).mean(axis=0)
             for i in range(0, len(x), step)

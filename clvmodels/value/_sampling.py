@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from clvmodels._typing import FloatArray
-from clvmodels.exceptions import ParameterError
+from clvmodels.models.fitted import probabilities
 
 
 class Mean(NamedTuple):
@@ -34,20 +34,14 @@ def median(values: FloatArray, weight: FloatArray) -> float:
 
 def normal_quantile(level: float) -> float:
     """Half the width, in standard errors, of a normal interval."""
-    return float(special.ndtri(1 - _tail(level)))
+    return float(special.ndtri(probabilities(level)[1]))
 
 
 def poisson_limits(counts: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
     """Exact limits for the mean of a Poisson count (Garwood 1936)."""
-    tail = _tail(level)
+    tail, _ = probabilities(level)
     low = np.where(counts > 0, special.gammaincinv(np.where(counts > 0, counts, 1.0), tail), 0.0)
     return low, np.asarray(special.gammaincinv(counts + 1, 1 - tail), dtype=np.float64)
-
-
-def _tail(level: float) -> float:
-    if not 0 < level < 1:
-        raise ParameterError(f"level must lie between 0 and 1, got {level!r}.")
-    return 0.5 - level / 2
 
 
 def add_in_quadrature(
