@@ -363,7 +363,8 @@ def test_predictions_refuse_bare_numbers_and_missing_columns():
         fit.predict(rfm, 12)
     with pytest.raises(UnitError, match="a number and a unit"):
         fit.predict(rfm, "12 months", 3)
-    with pytest.raises(ParameterError, match="level is the probability of an interval, between 0 and 1"):
+    rule = "level is the probability of an interval, between 0 and 1"
+    with pytest.raises(ParameterError, match=rule):
         fit.predict(rfm, "12 months", level=90)
     with pytest.raises(DataError, match="no column 'margin'"):
         formula("retention", margin="margin").fit(rfm).predict(rfm, "1 year")
