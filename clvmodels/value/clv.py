@@ -234,15 +234,18 @@ class FittedCLV:
         import pandas as pd
 
         low, high = self._interval(data, horizon, start, level)
-        evaluate = (
-            self._evaluate(horizon, start) if horizon is None else self._plain(horizon, start)
-        )
+        discounted = self._transactions(data, self._evaluate(horizon, start))
+        spend = self.spend.expected_spend(data)
         columns: dict[str, AnyArray] = {
             "customer_id": data.customer_id,
             "p_alive": self.purchases.probability_alive(data),
-            "expected_purchases": self._transactions(data, evaluate),
-            "expected_spend": self.spend.expected_spend(data),
-            "clv": self.clv(data, horizon, start),
+            "expected_purchases": (
+                discounted
+                if horizon is None
+                else self._transactions(data, self._plain(horizon, start))
+            ),
+            "expected_spend": spend,
+            "clv": self._margin(data) * spend * discounted,
             "clv_lo": low,
             "clv_hi": high,
             "flags": self._flags(data),
