@@ -6,6 +6,7 @@ from typing import Final, Literal, Self, TypeAlias, final
 
 import numpy as np
 
+from clvmodels.data.calendar import CalendarIndex
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.units import TimeUnit
 
@@ -27,12 +28,12 @@ _POLICIES: Final = {
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conventions:
-    """Column names, time unit and policies of one reading of a log.
+    """Column names, time unit, policies and wishes of one reading of a log.
 
     Raises
     ------
     ParameterError
-        If a policy or time zone is unknown.
+        If a policy or time zone is unknown, or the calendar is no CalendarIndex.
     UnitError
         If the time unit is unknown.
     """
@@ -48,6 +49,8 @@ class Conventions:
     missing_value: MissingValue = "error"
     missing_keys: MissingKeys = "drop"
     include_first_value: bool = False
+    litt: bool = False
+    calendar: CalendarIndex | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_unit", TimeUnit.parse(self.time_unit))
@@ -55,6 +58,11 @@ class Conventions:
             if (choice := getattr(self, name)) not in choices:
                 known = ", ".join(map(repr, choices))
                 raise ParameterError(f"{name}={choice!r} is unknown; choose one of {known}.")
+        if not isinstance(self.calendar, CalendarIndex | None):
+            raise ParameterError(
+                f"calendar must be a CalendarIndex, not {type(self.calendar).__name__}: build one "
+                "with CalendarIndex.monthly, from_frame or from_log."
+            )
         if self.time_zone is not None:
             zone_info(self.time_zone)
 
@@ -85,6 +93,13 @@ class Conventions:
             f"Purchases of one customer within one {period} are one purchase; "
             "a customer's first purchase is not counted in frequency."
         ]
+        if self.litt:
+            unit = self.time_unit.value
+            lines.append(
+                f"litt is the sum of the natural logarithms of the {unit}s between purchases."
+            )
+        if self.calendar is not None:
+            lines.append(f"recency and T are in operational time. {self.calendar!r}.")
         if self.value is None:
             return lines
         which = "all" if self.include_first_value else "the repeat"

@@ -6,9 +6,13 @@ Nothing here executes. The same expressions run on embedded DuckDB, on a warehou
 table, and are printed as SQL.
 """
 
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+import numpy as np
+
+from clvmodels.data.calendar import CalendarIndex
 from clvmodels.data.conventions import Conventions, ObservationEnd
 from clvmodels.exceptions import DataError
 from clvmodels.units import TimeUnit
@@ -92,11 +96,21 @@ def purchases(rows: Any, by: Conventions, end: ObservationEnd, *, opened: bool =
     return held.filter(held.is_purchase) if by.nets else held
 
 
-def summary(rows: Any, by: Conventions, end: ObservationEnd, backend: str) -> Any:
-    """One row per customer: customer_id, frequency, recency, T and, if any, monetary_value."""
-    import ibis
+def summary(
+    rows: Any,
+    by: Conventions,
+    end: ObservationEnd,
+    backend: str,
+    first: datetime | None = None,
+) -> Any:
+    """One row per customer: customer_id, frequency, recency, T and, if any, monetary_value, litt.
 
+    Times are the calendar's, but litt is by the clock of `by.calendar`, which then needs to know
+    when the `first` purchase was made.
+    """
     bought = purchases(rows, by, end)
+    if by.litt:
+        bought = _with_gaps(bought, by, end, first)
     measures = {
         "purchases": bought.count(),
         "first_period": bought.period.min(),
@@ -106,9 +120,10 @@ def summary(rows: Any, by: Conventions, end: ObservationEnd, backend: str) -> An
         measures["total"] = bought.value.sum()
         if not by.include_first_value:
             measures["first_value"] = _value_at_first(bought.value, bought.period, backend)
+    if by.litt:
+        measures["litt"] = bought.gap.ln().sum().fill_null(0.0)
     one = bought.group_by("customer_id").agg(**measures)
-    hourly = by.period is TimeUnit.HOUR
-    last = ibis.timestamp(end.period) if hourly else ibis.date(end.period.date())
+    last = _period_literal(end.period, by)
     columns = {
         "customer_id": one.customer_id,
         "frequency": one.purchases - 1,
@@ -121,6 +136,8 @@ def summary(rows: Any, by: Conventions, end: ObservationEnd, backend: str) -> An
             if by.include_first_value
             else (one.total - one.first_value) / (one.purchases - 1).nullif(0)
         )
+    if by.litt:
+        columns["litt"] = one.litt
     return one.select(**columns).order_by("customer_id")
 
 
@@ -145,6 +162,44 @@ def per_customer(bought: Any, by: Conventions) -> Any:
 def per_period(bought: Any) -> Any:
     """How many of these purchases were made in each period."""
     return bought.group_by("period").agg(purchases=bought.count()).order_by("period")
+
+
+def first_purchases(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
+    """How many customers first bought in each period."""
+    bought = purchases(rows, by, end)
+    one = bought.group_by("customer_id").agg(period=bought.period.min())
+    return one.group_by("period").agg(customers=one.count())
+
+
+def repeats_by_month(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
+    """Repeat purchases in each month, by the month of the customer's first purchase."""
+    import ibis
+
+    bought = purchases(rows, by, end)
+    first = bought.period.min().over(ibis.window(group_by="customer_id"))
+    dated = bought.select("period", first=first)
+    repeats = dated.filter(dated.period > dated.first)
+    months = {"cohort": repeats.first.truncate("M"), "month": repeats.period.truncate("M")}
+    return repeats.group_by(**months).agg(purchases=repeats.count())
+
+
+def last_two_gaps(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
+    """Times between the last three purchases of each customer who made as many."""
+    import ibis
+
+    bought = purchases(rows, by, end)
+    backwards = ibis.window(group_by="customer_id", order_by=ibis.desc("period"))
+    placed = bought.select(
+        "period",
+        place=ibis.row_number().over(backwards),
+        before=bought.period.lead(1).over(backwards),
+        earlier=bought.period.lead(2).over(backwards),
+    )
+    last = placed.filter(placed.place == 0, placed.earlier.notnull())
+    return last.select(
+        last=_in_units(last.period, last.before, by),
+        earlier=_in_units(last.before, last.earlier, by),
+    )
 
 
 def longest_silence(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
@@ -174,6 +229,48 @@ def refund_audit(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
 def _in_units(later: Any, earlier: Any, by: Conventions) -> Any:
     elapsed = later.delta(earlier, unit=by.period.value).cast("float64")
     return elapsed if by.period is by.time_unit else elapsed / by.periods_per_unit
+
+
+def _with_gaps(bought: Any, by: Conventions, end: ObservationEnd, first: datetime | None) -> Any:
+    """Purchases with the time since the customer's one before: `gap`, null at the first."""
+    import ibis
+
+    in_order = ibis.window(group_by="customer_id", order_by="period")
+    gap = _in_units(bought.period, bought.period.lag().over(in_order), by)
+    if by.calendar is not None and first is not None:
+        bought = bought.mutate(gained=_gained(bought.period, by, by.calendar, first, end))
+        gap = gap + bought.gained - bought.gained.lag().over(in_order)
+    return bought.mutate(gap=gap)
+
+
+def _gained(
+    period: Any, by: Conventions, calendar: CalendarIndex, first: datetime, end: ObservationEnd
+) -> Any:
+    """By how much the seasonal clock has gained on the calendar since the first day of the log.
+
+    Its pace is constant between changes, so that this is a sum of max(age - change, 0), each
+    weighted with the change of pace.
+    """
+    import ibis
+
+    start = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    at, paces = calendar.paces(start, (end.period - start) / timedelta(days=1))
+    age = _in_units(period, _period_literal(start, by), by)
+    terms = [
+        ibis.greatest(age - change, 0.0) * step
+        for change, step in zip(
+            (at / by.time_unit.days).tolist(), np.diff(paces, prepend=1.0).tolist(), strict=True
+        )
+    ]
+    while len(terms) > 1:  # as a tree, since engines limit how deep an expression may be
+        terms = [sum(terms[i + 1 : i + 2], terms[i]) for i in range(0, len(terms), 2)]
+    return terms[0]
+
+
+def _period_literal(moment: datetime, by: Conventions) -> Any:
+    import ibis
+
+    return ibis.timestamp(moment) if by.period is TimeUnit.HOUR else ibis.date(moment.date())
 
 
 def _net(held: Any, by: Conventions) -> Any:

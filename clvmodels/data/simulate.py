@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from clvmodels._typing import FloatArray, IntArray
 from clvmodels.data.summary import RFMSummary
+from clvmodels.exceptions import ParameterError
 from clvmodels.units import TimeUnit
 
 if TYPE_CHECKING:
@@ -22,13 +24,15 @@ def simulate_log(
     start_date: "str | date",
     time_unit: TimeUnit | str,
     value: ArrayLike | None = None,
+    regularity: int = 1,
     seed: int | np.random.Generator | None = None,
 ) -> "pd.DataFrame":
     """Transactions, in order of time, that lead to given frequencies, recencies and ages.
 
     Given when the last of x repeat purchases fell, a Poisson process has spread the others
-    uniformly over the time before it. Together with a model's simulated (x, t_x, T) this makes a
-    log as that model would have it.
+    uniformly over the time before it, and a process with Erlang-k times between purchases has
+    spread them like every k-th point of such a process. Together with a model's simulated
+    (x, t_x, T) this makes a log as that model would have it.
 
     Parameters
     ----------
@@ -41,6 +45,9 @@ def simulate_log(
         Unit of `recency` and `T`.
     value : array_like of shape (customers,), optional
         What each of a customer's purchases is worth.
+    regularity : int
+        Erlang shape k of the times between purchases: 1 for a Poisson process, more for purchases
+        more evenly spaced.
     seed : int or numpy.random.Generator, optional
         Where the randomness comes from.
 
@@ -54,6 +61,8 @@ def simulate_log(
     ------
     DataError
         If a history cannot happen: see `RFMSummary`.
+    ParameterError
+        If `regularity` is not a whole number from 1 on.
 
     Examples
     --------
@@ -65,6 +74,8 @@ def simulate_log(
     """
     import pandas as pd
 
+    if not isinstance(regularity, int | np.integer) or regularity < 1:
+        raise ParameterError(f"regularity must be a whole number from 1 on, not {regularity!r}.")
     counts = np.asarray(frequency, dtype=np.float64)
     people = RFMSummary(
         customer_id=np.arange(counts.size),
@@ -76,10 +87,7 @@ def simulate_log(
     )
     purchases = people.frequency.astype(np.int64) + 1
     owner = np.repeat(people.customer_id, purchases)
-    share = np.random.default_rng(seed).random(len(owner))
-    last = purchases.cumsum() - 1
-    share[last] = 1.0
-    share[last - purchases + 1] = 0.0
+    share = _shares(purchases, regularity, np.random.default_rng(seed))
     age = people.T.max() - people.T[owner] + share * people.recency[owner]
     microseconds = np.rint(age * people.time_unit.days * 86_400e6).astype(np.int64)
     order = np.argsort(microseconds)
@@ -91,3 +99,20 @@ def simulate_log(
     if people.monetary_value is not None:
         columns["value"] = people.monetary_value[owner[order]]
     return pd.DataFrame(columns)
+
+
+def _shares(purchases: IntArray, regularity: int, rng: np.random.Generator) -> FloatArray:
+    """How far from the first purchase to the last each one falls: 0 at the first, 1 at the last."""
+    last = purchases.cumsum() - 1
+    first = last - purchases + 1
+    if regularity == 1:
+        share: FloatArray = rng.random(last[-1] + 1)
+    else:  # Dirichlet gaps: gamma variables over their sum
+        gaps = rng.gamma(regularity, size=last[-1] + 1)
+        gaps[first] = 0.0
+        reached = gaps.cumsum()
+        share = reached - np.repeat(reached[first], purchases)
+        share /= np.repeat(np.maximum(share[last], np.finfo(float).tiny), purchases)
+    share[last] = 1.0
+    share[first] = 0.0
+    return share

@@ -9,6 +9,7 @@ import numpy as np
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.data import expression
 from clvmodels.data.audit import account_for, count_rows
+from clvmodels.data.calendar import CalendarIndex
 from clvmodels.data.conventions import (
     Conventions,
     MissingKeys,
@@ -21,7 +22,7 @@ from clvmodels.data.conventions import (
 from clvmodels.data.log import Log, open_log
 from clvmodels.data.quality import DataReport
 from clvmodels.data.summary import RFMSummary
-from clvmodels.data.transactions import summarize
+from clvmodels.data.transactions import in_own_time, observe
 from clvmodels.exceptions import DataError, ParameterError, UnitError
 from clvmodels.units import Horizon, HorizonLike, TimeUnit
 
@@ -97,12 +98,15 @@ class CalibrationHoldoutSplit:
         DataFrame
             start and end (first and last day of the row, both included), purchases, holdout (true
             after the cutoff), and elapsed: the end of the row relative to the cutoff, in the
-            summary's unit, so that a customer's age there is T + elapsed where positive.
+            summary's unit and by its clock (operational time if it has a calendar), so that a
+            customer's age there is T + elapsed where positive.
 
         Raises
         ------
         UnitError
             If the unit is shorter than the periods that purchases are counted in.
+        DataError
+            If the calibration has a dated calendar that does not cover the holdout.
         """
         import pandas as pd
 
@@ -115,6 +119,10 @@ class CalibrationHoldoutSplit:
         marks = np.rint(step * np.arange(-np.ceil(past / step), np.ceil(ahead / step) + 1))
         edges = np.unique(np.clip(marks, -past, ahead)).astype(np.int64)
         first, last = edges[:-1], edges[1:] - 1  # 0 is the first period after the cutoff
+        elapsed = (last + 1) * period.days / self.calibration.time_unit.days
+        if (calendar := self.calibration.calendar) is not None:
+            cutoff = self.calibration.observation_end
+            elapsed = calendar.elapsed(cutoff, elapsed, self.calibration.time_unit)
         after_cutoff = np.datetime64(self.calibration.observation_end) + _step(period)
         return pd.DataFrame(
             {
@@ -122,7 +130,7 @@ class CalibrationHoldoutSplit:
                 "end": after_cutoff + last * _step(period),
                 "purchases": np.add.reduceat(self.repeats, first + past),
                 "holdout": first >= 0,
-                "elapsed": (last + 1) * period.days / self.calibration.time_unit.days,
+                "elapsed": elapsed,
             }
         )
 
@@ -154,6 +162,8 @@ def calibration_holdout_split(
     missing_value: MissingValue = "error",
     missing_keys: MissingKeys = "drop",
     include_first_value: bool = False,
+    litt: bool = False,
+    calendar: CalendarIndex | None = None,
 ) -> CalibrationHoldoutSplit:
     """Split a transaction log at a cutoff, by the same rules as `rfm_summary`.
 
@@ -169,7 +179,7 @@ def calibration_holdout_split(
     holdout_end : date, datetime or str, optional
         Last day or instant of the holdout, instead of a horizon.
     transactions, time_unit, customer_id, date, value, date_format, time_zone, refunds, \
-zero_value, missing_value, missing_keys, include_first_value
+zero_value, missing_value, missing_keys, include_first_value, litt, calendar
         As in `rfm_summary`. Refunds count to the end of the holdout, but what they take back from
         before the cutoff stays in the calibration, as it was known then.
 
@@ -203,6 +213,8 @@ zero_value, missing_value, missing_keys, include_first_value
         missing_value=missing_value,
         missing_keys=missing_keys,
         include_first_value=include_first_value,
+        litt=litt,
+        calendar=calendar,
     )
     length = None if horizon is None else Horizon.parse(horizon)
     with open_log(transactions, by) as log:
@@ -222,7 +234,8 @@ def _split(log: Log, cutoff: ObservationEnd, end: ObservationEnd) -> Calibration
     if periods < 1:
         raise DataError(f"The holdout ends ({end}) less than a {by.period} after the cutoff.")
     remarks = _check_coverage(log, end, counts)
-    calibration = summarize(log, cutoff)
+    observed, litt = observe(log, cutoff)
+    calibration = in_own_time(observed, litt, by)
     bought = expression.holdout(log.rows, by, cutoff, end)
     sold = log.source.fetch_arrays(expression.per_customer(bought, by))
     place = _places(calibration, sold["customer_id"])
@@ -253,7 +266,7 @@ def _split(log: Log, cutoff: ObservationEnd, end: ObservationEnd) -> Calibration
         newcomers=newcomers,
         newcomer_purchases=int(sold["purchases"][~known].sum()),
         newcomer_value=None if worth is None else float(sold["value"][~known].sum()),
-        repeats=_repeats(log, calibration, cutoff, bought, periods),
+        repeats=_repeats(log, observed, cutoff, bought, periods),
         report=replace(report, conventions=(ends, *remarks, *report.conventions)),
     )
 
@@ -287,12 +300,12 @@ def _check_coverage(log: Log, end: ObservationEnd, counts: dict[str, Any]) -> li
 
 
 def _repeats(
-    log: Log, calibration: RFMSummary, cutoff: ObservationEnd, sold: Any, periods: int
+    log: Log, observed: RFMSummary, cutoff: ObservationEnd, sold: Any, periods: int
 ) -> IntArray:
     """Repeat purchases of the calibration customers by period, from their first one on."""
     bought = expression.purchases(log.rows, log.by, cutoff)
     known = expression.per_customer(bought, log.by)
-    ages = np.rint(calibration.T * log.by.periods_per_unit).astype(np.int64)
+    ages = np.rint(observed.T * log.by.periods_per_unit).astype(np.int64)
     oldest = int(ages.max())
     repeats = np.zeros(oldest + 1 + periods, np.int64)
     for purchases in (bought, sold.semi_join(known, "customer_id")):

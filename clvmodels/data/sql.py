@@ -50,10 +50,11 @@ def rfm_sql(
     missing_value: MissingValue = "error",
     missing_keys: MissingKeys = "drop",
     include_first_value: bool = False,
+    litt: bool = False,
 ) -> str:
     """Print the SQL that computes what `rfm_summary` computes.
 
-    It returns customer_id, frequency, recency, T and, if `value` is given, monetary_value, sorted
+    It returns customer_id, frequency, recency, T and, if asked for, monetary_value and litt, sorted
     by customer. SQL raises no errors about data: where a policy is "error" the text trusts the
     table, and its first lines say so.
 
@@ -68,7 +69,7 @@ def rfm_sql(
         "timestamp_tz" an instant (TIMESTAMP in BigQuery and Spark), which needs a time_zone.
         With a date_format it is "string".
     time_unit, observation_end, customer_id, date, value, date_format, time_zone, refunds, \
-zero_value, missing_value, missing_keys, include_first_value
+zero_value, missing_value, missing_keys, include_first_value, litt
         As in `rfm_summary`.
 
     Returns
@@ -114,6 +115,7 @@ zero_value, missing_value, missing_keys, include_first_value
         missing_value=missing_value,
         missing_keys=missing_keys,
         include_first_value=include_first_value,
+        litt=litt,
     )
     end = ObservationEnd.parse(observation_end, by.period, time_zone)
     engine = _ENGINES[dialect]

@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray
+from clvmodels.data.calendar import CalendarIndex
+from clvmodels.data.columns import (
+    FILL,
+    check,
+    finite_column,
+    numbers,
+    optional_rules,
+    read_only,
+    require,
+)
 from clvmodels.data.histories import Histories
 from clvmodels.data.quality import DataReport
-from clvmodels.exceptions import DataError, rule_broken
+from clvmodels.exceptions import DataError
 from clvmodels.units import TimeUnit
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _REQUIRED = ("customer_id", "frequency", "recency", "T")
-_OPTIONAL = ("monetary_value", "weight")
+_OPTIONAL = ("monetary_value", "weight", "litt")
+_DAY = 86_400e6  # microseconds
 
 
 @final
@@ -56,6 +67,11 @@ class RFMSummary:
         Whether monetary_value averages all x + 1 purchases, the first one too.
     report : DataReport
         What was read, merged and dropped on the way here.
+    litt : ndarray of shape (customers,) or None
+        Sum of the logarithms of the times from each purchase to the next, in `time_unit`; 0 where
+        x = 0. It says how regular the timing was: the (M)BG/CNBD-k models need it.
+    calendar : CalendarIndex or None
+        The seasonal clock by which recency, T and litt are counted; None for the calendar's own.
 
     References
     ----------
@@ -75,14 +91,16 @@ class RFMSummary:
     time_zone: str | None = None
     first_value_included: bool = False
     report: DataReport = field(default_factory=DataReport)
+    litt: FloatArray | None = None
+    calendar: CalendarIndex | None = None
 
     def __post_init__(self) -> None:
-        ids = _read_only(np.asarray(self.customer_id))
+        ids = read_only(np.asarray(self.customer_id))
         tidy: dict[str, Any] = {"customer_id": ids, "time_unit": TimeUnit.parse(self.time_unit)}
         for name in (*_REQUIRED[1:], *_OPTIONAL):
             if (values := getattr(self, name)) is not None:
-                tidy[name] = _numbers(name, values, len(ids))
-        further = {name: _read_only(np.asarray(v)) for name, v in self.columns.items()}
+                tidy[name] = numbers(name, values, len(ids))
+        further = {name: read_only(np.asarray(v)) for name, v in self.columns.items()}
         tidy["columns"] = MappingProxyType(further)
         for name, value in tidy.items():
             object.__setattr__(self, name, value)
@@ -98,8 +116,8 @@ class RFMSummary:
         ----------
         frame : pandas, polars or Arrow table
             Columns ``customer_id``, ``frequency``, ``recency``, ``T``, optionally
-            ``monetary_value``; further columns are kept by name. Without ``customer_id`` a pandas
-            index named so serves; failing that, the rows are numbered.
+            ``monetary_value`` and ``litt``; further columns are kept by name. Without
+            ``customer_id`` a pandas index named so serves; failing that, the rows are numbered.
         time_unit : TimeUnit or str
             Unit of recency and T.
         weight : str, optional
@@ -141,7 +159,7 @@ class RFMSummary:
             ids = np.asarray(frame.index)
         else:
             ids = np.arange(len(table))
-        known = {*_REQUIRED, "monetary_value", weight}
+        known = {*_REQUIRED, "monetary_value", "litt", weight}
         return cls(
             customer_id=ids,
             frequency=table["frequency"].to_numpy(),
@@ -153,6 +171,7 @@ class RFMSummary:
             time_unit=TimeUnit.parse(time_unit),
             weight=None if weight is None else table[weight].to_numpy(),
             columns={name: table[name].to_numpy() for name in names if name not in known},
+            litt=table["litt"].to_numpy() if "litt" in names else None,
         )
 
     @classmethod
@@ -164,13 +183,14 @@ class RFMSummary:
         *,
         time_unit: TimeUnit | str,
         monetary_value: Any = None,
+        litt: Any = None,
         customer_id: Any = None,
     ) -> Self:
         """Read columns given one by one.
 
         Parameters
         ----------
-        frequency, recency, T, monetary_value : array_like of shape (customers,)
+        frequency, recency, T, monetary_value, litt : array_like of shape (customers,)
             Taken in the order they come in. pandas Series must share one index, which names the
             customers if `customer_id` does not.
         time_unit : TimeUnit or str
@@ -192,7 +212,7 @@ class RFMSummary:
 
         given = {
             "frequency": frequency, "recency": recency, "T": T,
-            "monetary_value": monetary_value, "customer_id": customer_id,
+            "monetary_value": monetary_value, "litt": litt, "customer_id": customer_id,
         }  # fmt: skip
         indexed = {name: v.index for name, v in given.items() if isinstance(v, pd.Series)}
         first, index = next(iter(indexed.items()), ("", None))
@@ -211,6 +231,7 @@ class RFMSummary:
             T=T,
             monetary_value=monetary_value,
             time_unit=TimeUnit.parse(time_unit),
+            litt=litt,
         )
 
     def __len__(self) -> int:
@@ -223,6 +244,8 @@ class RFMSummary:
         )
         if self.observation_end is None:
             return text
+        if self.calendar is not None:
+            text += " of operational time"
         hour = " %H:%M" if self.time_unit is TimeUnit.HOUR else ""
         return f"{text}, observed to {self.observation_end.strftime('%Y-%m-%d' + hour)}"
 
@@ -259,12 +282,7 @@ class RFMSummary:
         DataError
             If there is no such column, or it does not hold finite numbers.
         """
-        if name not in self.columns:
-            have = ", ".join(self.columns) or "none"
-            raise DataError(f"The summary has no column {name!r}; further columns: {have}.")
-        values = _numbers(name, self.columns[name], len(self))
-        _require(self, np.isfinite(values), f"{name} must be finite", "Fill or drop those rows.")
-        return values
+        return finite_column(self.customer_id, self.columns, name)
 
     def with_column(self, name: str, values: Any) -> "RFMSummary":
         """Return a summary with one more column, matched by customer id.
@@ -293,7 +311,12 @@ class RFMSummary:
             if not values.index.is_unique:
                 raise DataError(f"{name} gives some customers two values. Give each id once.")
             place = values.index.get_indexer(pd.Index(self.customer_id))
-            _require(self, place >= 0, f"{name} must be given for every customer", "Match the ids.")
+            require(
+                self.customer_id,
+                place >= 0,
+                f"{name} must be given for every customer",
+                "Match the ids.",
+            )
             values = values.to_numpy()[place]
         column = np.asarray(values)
         if column.shape != (len(self),):
@@ -309,6 +332,48 @@ class RFMSummary:
         picked = {name: getattr(self, name)[where] for name in given}
         columns = {name: values[where] for name, values in self.columns.items()}
         return replace(self, **picked, columns=columns)
+
+    def in_operational_time(self, index: CalendarIndex) -> "RFMSummary":
+        """Return these customers with recency and T by a clock that runs faster in season.
+
+        Parameters
+        ----------
+        index : CalendarIndex
+            The pace of that clock, which must cover all dates from the first purchase on.
+
+        Raises
+        ------
+        DataError
+            If the summary is in operational time already, has litt (which only the log can give in
+            operational time), or does not know when observation ended; if a dated index does not
+            cover its dates.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from clvmodels.data.transactions import rfm_summary
+        >>> log = pd.DataFrame({"customer_id": [7, 7], "date": ["2024-01-01", "2024-12-01"]})
+        >>> rfm = rfm_summary(log, time_unit="month", observation_end="2024-12-31")
+        >>> index = CalendarIndex.monthly({m: 3 if m == 12 else 1 for m in range(1, 13)})
+        >>> rfm.recency.round(2), rfm.in_operational_time(index).recency.round(2)
+        (array([11.01]), array([9.41]))
+        """
+        instead = "Build it from the log: rfm_summary(..., calendar=index)."
+        if self.calendar is not None:
+            raise DataError(f"The summary is in operational time already ({self.calendar!r}).")
+        if self.litt is not None:
+            raise DataError(f"litt cannot be taken to operational time afterwards. {instead}")
+        if self.observation_end is None:
+            raise DataError(
+                "The summary does not say when observation ended, so that no age has a date. "
+                f"{instead}"
+            )
+        unit = self.time_unit
+        age = np.rint(self.T * unit.days * _DAY).astype("m8[us]")
+        start = np.datetime64(self.observation_end, "us") - age
+        T = index.elapsed(start, self.T, unit)
+        recency = np.minimum(index.elapsed(start, self.recency, unit), T)
+        return replace(self, recency=recency, T=T, calendar=index)
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return all columns as a new DataFrame, one row per customer."""
@@ -327,48 +392,19 @@ def _rebuild(state: dict[str, Any]) -> RFMSummary:
     return RFMSummary(**state)
 
 
-def _read_only(values: AnyArray) -> AnyArray:
-    # a view may change through the array it looks at; Arrow's memory never changes
-    shared = values.flags.writeable or isinstance(values.base, np.ndarray)
-    out = values.copy() if shared else values
-    out.setflags(write=False)
-    return out
-
-
-def _numbers(name: str, values: Any, n: int) -> FloatArray:
-    try:
-        out = _read_only(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"Column {name!r} must hold numbers: {error}.") from None
-    if out.shape != (n,):
-        raise DataError(f"Column {name!r} has shape {out.shape}; there are {n:,} customers.")
-    return out
-
-
-def _require(data: RFMSummary, holds: AnyArray, rule: str, remedy: str) -> None:
-    if not holds.all():
-        bad = data.customer_id[~holds]
-        raise DataError(rule_broken(rule, len(bad), len(data), bad[:5].tolist(), remedy))
+def _litt_at_most(x: FloatArray, t_x: FloatArray) -> FloatArray:
+    """Logarithms of x gaps that add up to t_x, with a slack of 5 % for rounded ages."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((x > 0) & (t_x > 0), x * (np.log(t_x / x) + 0.05), np.inf)
 
 
 def _validate(data: RFMSummary) -> None:
-    import pandas as pd
-
-    if len(data) == 0:
-        raise DataError("The summary has no customers. Check the dates and filters of the log.")
-    ids = pd.Series(data.customer_id)
     x, t_x, T = data.frequency, data.recency, data.T
-    fill, age = "Fill or drop those rows.", "recency is the age at the last purchase, not since it."
+    age = "recency is the age at the last purchase, not since it."
     rules = [
-        (ids.notna().to_numpy(), "customer_id must not be missing", "Drop or name them."),
-        (
-            ~ids.duplicated().to_numpy(),
-            "customer_id must be unique",
-            "Give one row per customer, or build the summary with rfm_summary.",
-        ),
-        (np.isfinite(x), "frequency must be finite", fill),
-        (np.isfinite(t_x), "recency must be finite", fill),
-        (np.isfinite(T), "T must be finite", fill),
+        (np.isfinite(x), "frequency must be finite", FILL),
+        (np.isfinite(t_x), "recency must be finite", FILL),
+        (np.isfinite(T), "T must be finite", FILL),
         (x >= 0, "frequency must not be negative", "It counts purchases."),
         (x == np.floor(x), "frequency must be a whole number", "It counts purchases."),
         (x < 1e7, "frequency must stay below 10 million", "It counts purchases, not units sold."),
@@ -376,17 +412,17 @@ def _validate(data: RFMSummary) -> None:
         (t_x <= T, "recency must not exceed T", "Count both from the first purchase, in one unit."),
         ((x == 0) | (t_x > 0), "recency must be positive where frequency is", age),
         ((x > 0) | (t_x == 0), "recency must be 0 where frequency is 0", age),
+        *optional_rules(x, data.monetary_value, data.weight),
     ]
-    if (m := data.monetary_value) is not None:
-        known = np.isfinite(m) | ((x == 0) & ~np.isinf(m))
-        rules.append((known, "monetary_value must be finite where frequency is positive", fill))
-    if (w := data.weight) is not None:
-        counts = np.isfinite(w) & (w > 0)
-        rules.append((counts, "weight must be positive and finite", "Drop rows that count nobody."))
-    for holds, rule, remedy in rules:
-        _require(data, holds, rule, remedy)
-    for name, values in data.columns.items():
-        if values.shape != (len(data),):
-            raise DataError(
-                f"Column {name!r} has shape {values.shape}; there are {len(data):,} customers."
-            )
+    if (litt := data.litt) is not None:
+        rules += [
+            (np.isfinite(litt), "litt must be finite", FILL),
+            ((x > 0) | (litt == 0), "litt must be 0 where frequency is 0", "Nothing is summed."),
+            (
+                litt <= _litt_at_most(x, t_x),
+                "litt must not exceed frequency * ln(recency / "
+                "frequency), its value for equal gaps",
+                "Sum natural logarithms of the gaps, in the summary's time unit.",
+            ),
+        ]
+    check(data.customer_id, rules, data.columns, "rfm_summary")

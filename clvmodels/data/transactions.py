@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from clvmodels._typing import FloatArray
 from clvmodels.data import expression
 from clvmodels.data.audit import account_for, count_rows
+from clvmodels.data.calendar import CalendarIndex
 from clvmodels.data.conventions import (
     Conventions,
     MissingKeys,
@@ -35,6 +37,8 @@ def rfm_summary(
     missing_value: MissingValue = "error",
     missing_keys: MissingKeys = "drop",
     include_first_value: bool = False,
+    litt: bool = False,
+    calendar: CalendarIndex | None = None,
 ) -> RFMSummary:
     """Summarise a transaction log: repeat purchases, recency, age and mean value per customer.
 
@@ -73,6 +77,12 @@ def rfm_summary(
         Rows without a customer id or a date.
     include_first_value : bool
         Count the first purchase into monetary_value, which one-time buyers then have too.
+    litt : bool
+        Add up the logarithms of the times between purchases, which the (M)BG/CNBD-k models need to
+        see how regular they are. It takes a sort of the log.
+    calendar : CalendarIndex, optional
+        Count recency, T and litt in operational time, by a clock that runs faster in season, so
+        that a fit sees through the seasons. Purchases are still merged by calendar day (or hour).
 
     Returns
     -------
@@ -82,9 +92,10 @@ def rfm_summary(
     Raises
     ------
     DataError
-        If the log cannot be read or breaks a rule above; the text says how often and what to do.
+        If the log cannot be read or breaks a rule above; the text says how often and what to do. If
+        a dated `calendar` does not cover the log.
     ParameterError
-        If a policy or time zone is unknown.
+        If a policy or time zone is unknown, or `calendar` is no CalendarIndex.
 
     References
     ----------
@@ -114,6 +125,8 @@ def rfm_summary(
         missing_value=missing_value,
         missing_keys=missing_keys,
         include_first_value=include_first_value,
+        litt=litt,
+        calendar=calendar,
     )
     with open_log(transactions, by) as log:
         end = None
@@ -124,20 +137,25 @@ def rfm_summary(
 
 def summarize(log: Log, end: ObservationEnd | None) -> RFMSummary:
     """Summary of an open log up to `end`, or to its last purchase."""
+    return in_own_time(*observe(log, end), log.by)
+
+
+def observe(log: Log, end: ObservationEnd | None) -> tuple[RFMSummary, FloatArray | None]:
+    """Summary in calendar time and without litt; and litt, by the clock that was asked for."""
     counts = count_rows(log, end)
     if end is None:
         end = ObservationEnd.after(counts["last"], log.by.period)
         ends = f"Observation ends with the last purchase, {end}: no other end was given."
     else:
         ends = f"Observation ends with {end}."
-    query = expression.summary(log.rows, log.by, end, log.source.backend.name)
+    query = expression.summary(log.rows, log.by, end, log.source.backend.name, counts["first"])
     columns = log.source.fetch_arrays(query)
     customers = len(columns["customer_id"])
     if not customers:
         raise DataError("No purchase is left once refunds and dropped rows are taken out.")
     purchases = int(columns["frequency"].sum()) + customers
     report = account_for(log, end, counts, purchases, customers)
-    return RFMSummary(
+    summary = RFMSummary(
         customer_id=columns["customer_id"],
         frequency=columns["frequency"],
         recency=columns["recency"],
@@ -149,3 +167,11 @@ def summarize(log: Log, end: ObservationEnd | None) -> RFMSummary:
         first_value_included=log.by.include_first_value,
         report=replace(report, conventions=(ends, *report.conventions)),
     )
+    return summary, columns.get("litt")
+
+
+def in_own_time(summary: RFMSummary, litt: FloatArray | None, by: Conventions) -> RFMSummary:
+    """What `observe` gives, by the clock that was asked for, with litt."""
+    if by.calendar is not None:
+        summary = summary.in_operational_time(by.calendar)
+    return summary if litt is None else replace(summary, litt=litt)

@@ -21,6 +21,7 @@ SQLGLOT_NAMES = {"spark": "databricks"}
 DIALECTS = ("duckdb", "postgres", "bigquery", "snowflake", "spark")
 CASES = {
     "weeks": {"time_unit": "week", "observation_end": "1997-09-30", "value": "value"},
+    "weeks_litt": {"time_unit": "week", "observation_end": "1997-09-30", "litt": True},
     "hours_zone": {
         "time_unit": "hour",
         "observation_end": "2024-06-01 18:30",
@@ -69,6 +70,8 @@ def run(sql: str, **tables: pd.DataFrame) -> pd.DataFrame:
         {"time_unit": "day", "refunds": "net"},
         {"time_unit": "day", "refunds": "net_same_period", "zero_value": "drop"},
         {"time_unit": "hour", "zero_value": "drop"},
+        {"time_unit": "week", "litt": True},
+        {"time_unit": "day", "refunds": "net", "litt": True},
     ],
 )
 def test_the_text_gives_the_same_summary(options):
