@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError
 
@@ -80,6 +81,33 @@ def load_cdnow_summary() -> RFMSummary:
     table = pd.read_csv(_path("cdnow_customers_summary_with_transactions.csv"))
     table.columns = ["customer_id", "frequency", "recency", "T", "monetary_value"]
     return RFMSummary.from_frame(table, time_unit="week")
+
+
+def load_donations() -> OpportunitySummary:
+    """Load the donations of 11,104 people who first gave to a public radio station in 1995.
+
+    Six opportunities, the years 1996 to 2001; one row for each of the 22 histories, with the
+    number of people who have it as weight.
+
+    Raises
+    ------
+    DataError
+        If lifetimes, or its file, is not there.
+
+    References
+    ----------
+    Fader, Hardie and Shang (2010), Customer-Base Analysis in a Discrete-Time Noncontractual
+    Setting, Marketing Science 29(6), 1086-1108, table 1.
+
+    Examples
+    --------
+    >>> load_donations()
+    OpportunitySummary: 11,104 customers, 7,640 with repeat purchases, opportunities every 1 year
+    """
+    import pandas as pd
+
+    table = pd.read_csv(_path("donations.csv")).rename(columns={"periods": "opportunities"})
+    return OpportunitySummary.from_frame(table, every="1 year", weight="weights")
 
 
 def _path(name: str) -> Path:

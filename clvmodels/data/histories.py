@@ -1,6 +1,6 @@
 """Customers with the same history share every prediction, so work is done once per history."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self, final
 
@@ -17,7 +17,7 @@ class Ages:
     Attributes
     ----------
     x, T : ndarray of shape (pairs,)
-        Repeat purchases and age, sorted by x, then T.
+        Repeat purchases and age, sorted by x, then T (without covariates).
     inverse : ndarray of shape (histories,)
         Index of each history's pair.
     """
@@ -37,12 +37,14 @@ class Ages:
 @final
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """The distinct (x, t_x, T) rows of some customers, in order of first occurrence.
+    """The distinct (x, t_x, T, z) rows of some customers, in order of first occurrence.
 
     Attributes
     ----------
     x, t_x, T : ndarray of shape (histories,)
         Repeat purchases, age at the last one, and age.
+    z : ndarray of shape (histories, columns)
+        Covariates; no columns where there are none.
     weight : ndarray of shape (histories,)
         How many customers have each history.
     inverse : ndarray of shape (customers,)
@@ -60,15 +62,25 @@ class Histories:
     x: FloatArray
     t_x: FloatArray
     T: FloatArray
+    z: FloatArray
     weight: FloatArray
     inverse: IntArray
 
     @classmethod
-    def of(cls, x: AnyArray, t_x: AnyArray, T: AnyArray, weight: AnyArray | None = None) -> Self:
+    def of(
+        cls,
+        x: AnyArray,
+        t_x: AnyArray,
+        T: AnyArray,
+        weight: AnyArray | None = None,
+        z: AnyArray | None = None,
+    ) -> Self:
         """Group equal rows; `weight` says how many customers each given row stands for."""
-        (x, t_x, T), inverse = _distinct(x, t_x, T)
+        covariates = () if z is None else z.T
+        (x, t_x, T, *columns), inverse = _distinct(x, t_x, T, *covariates)
         counts = np.bincount(inverse, weights=weight, minlength=len(x)).astype(np.float64)
-        return cls(x, t_x, T, _read_only(counts), inverse)
+        z = np.column_stack(columns) if columns else np.empty((len(x), 0))
+        return cls(x, t_x, T, _read_only(z), _read_only(counts), inverse)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -78,7 +90,7 @@ class Histories:
         if factor == 1:
             return self
         t_x, T = _read_only(self.t_x * factor), _read_only(self.T * factor)
-        return Histories(self.x, t_x, T, self.weight, self.inverse)
+        return replace(self, t_x=t_x, T=T)
 
     def expand(self, values: AnyArray, axis: int = -1) -> AnyArray:
         """Values per history, given back per customer."""
@@ -86,7 +98,9 @@ class Histories:
 
     @cached_property
     def ages(self) -> Ages:
-        """The distinct (x, T) pairs among these histories."""
+        """The distinct (x, T) pairs among these histories; with covariates, each has its own."""
+        if self.z.shape[1]:
+            return Ages(self.x, self.T, _read_only(np.arange(len(self))))
         (x, T), inverse = _distinct(self.x, self.T)
         order = np.lexsort((T, x))
         rank = np.empty_like(order)

@@ -83,6 +83,8 @@ class Lifetimes:
         return replace(here, method=method, diagnostics=diagnostics)
 
     def _fit(self, problem: Problem) -> FloatArray:
+        if any(":" in name for name in problem.names):
+            raise FitError("lifetimes knows no covariates. Fit with MLE() instead.")
         columns, make = _fitter(problem.model)
         with warnings.catch_warnings(), redirect_stdout(StringIO()):
             # lifetimes sets a deprecated pandas option at import, its optimiser takes logs of
@@ -118,6 +120,8 @@ def _fitter(model: str) -> tuple[tuple[str, ...], Callable[[float], Any]]:
     fitters: dict[str, tuple[tuple[str, ...], Callable[[float], Any]]] = {
         "beta_geo": (("x", "t_x", "T"), lifetimes.BetaGeoFitter),
         "modified_beta_geo": (("x", "t_x", "T"), lifetimes.ModifiedBetaGeoFitter),
+        "pareto_nbd": (("x", "t_x", "T"), lifetimes.ParetoNBDFitter),
+        "beta_geo_beta_binom": (("x", "t_x", "T"), lifetimes.BetaGeoBetaBinomFitter),
         "gamma_gamma": (("x", "m"), lifetimes.GammaGammaFitter),
     }
     if model not in fitters:

@@ -124,7 +124,7 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
         covariance=covariance,
         covariance_note=why,
         spread=spread if at_top else None,
-        loglik=-optimum.nll,
+        loglik=problem.loglik(optimum.nll, np.exp(optimum.log_params)),
         customers=problem.customers,
         diagnostics=Diagnostics(
             converged=converged,

@@ -11,7 +11,7 @@ import numpy as np
 from clvmodels._cores import usable_cores
 from clvmodels._typing import FloatArray, IntArray
 
-Dimension: TypeAlias = Literal["pure", "time", "money"]
+Dimension: TypeAlias = Literal["pure", "time", "rate", "money"]
 Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 """Parameters to the negative log-likelihood, its gradient and its Hessian."""
 
@@ -58,6 +58,8 @@ class Problem:
         Data and weight to an `Objective`.
     starts : callable
         Data and weight to parameter vectors to start from, best guess first.
+    penalty : Objective, optional
+        Added once to the negative log-likelihood.
     """
 
     model: str
@@ -66,6 +68,7 @@ class Problem:
     weight: FloatArray
     compile: Callable[[Mapping[str, FloatArray], FloatArray], Objective]
     starts: Callable[[Mapping[str, FloatArray], FloatArray], Sequence[FloatArray]]
+    penalty: Objective | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,6 +86,23 @@ class Problem:
         return float(self.weight.sum())
 
     def objective(self) -> Objective:
+        """What is minimised: the negative log-likelihood, and the penalty if there is one."""
+        likelihood, penalty = self._likelihood(), self.penalty
+        if penalty is None:
+            return likelihood
+
+        def objective(theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+            nll, gradient, hessian = likelihood(theta)
+            more, slope, curvature = penalty(theta)
+            return nll + more, gradient + slope, hessian + curvature
+
+        return objective
+
+    def loglik(self, objective: float, theta: FloatArray) -> float:
+        """Log-likelihood where the objective has a value: without the penalty."""
+        return -objective if self.penalty is None else self.penalty(theta)[0] - objective
+
+    def _likelihood(self) -> Objective:
         """Negative log-likelihood as a function of the parameters, on all cores for many rows."""
         rows = len(self.weight)
         parts = min(usable_cores(), rows // _ROWS_PER_THREAD)

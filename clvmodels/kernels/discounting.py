@@ -16,7 +16,8 @@ import numpy as np
 
 from clvmodels._typing import FloatArray
 
-_FAR = 30.0  # what comes after e^-30 is below the error of the quadrature
+FAR = 30.0  # what comes after e^-30 is below the error of the quadrature
+_LOG_TOLERANCE = 27.0  # of the relative error of an interpolated value: 2e-12
 _gauss_legendre = lru_cache(np.polynomial.legendre.leggauss)
 
 
@@ -40,7 +41,7 @@ def discounted(
     scale = np.asarray(scale, dtype=np.float64)[..., None]
     if delta == 0:
         return expected(np.full_like(scale, horizon))[..., 0]
-    end = min(horizon, _FAR / delta) if delta > 0 else horizon
+    end = min(horizon, FAR / delta) if delta > 0 else horizon
     width = np.log1p(end / scale)
     # 3e-10 or better: found by trial for rates from an hour's to a year's and up to 10^3 purchases
     bend = delta / 3 if delta > 0 else -2 * delta
@@ -51,6 +52,73 @@ def discounted(
     if np.isfinite(horizon):
         value += np.exp(-delta * horizon) * expected(np.full_like(scale, horizon))[..., 0]
     return value
+
+
+def nodes_and_weights(
+    elapsed: Callable[[FloatArray], FloatArray],
+    breaks: FloatArray,
+    delta: float,
+    begin: float,
+    end: float,
+    scale: float,
+) -> tuple[FloatArray, FloatArray]:
+    """A rule that discounts where the model's time runs at a speed of its own.
+
+    With A smooth in the model's time and tau(t) that time after t units of the calendar's,
+
+        integral over (begin, end) of e^(-delta t) dA(tau(t)) = sum of weights x A(nodes).
+
+    A is interpolated between Chebyshev nodes on log(1 + tau / scale); discounting, whose speed
+    jumps at the breaks, is integrated piece by piece and becomes the weights.
+
+    Parameters
+    ----------
+    elapsed : callable
+        tau(t), increasing.
+    breaks : ndarray of shape (breaks,)
+        Times at which the speed of tau changes.
+    delta : float
+        Force of interest per calendar unit.
+    begin, end : float
+        The window, in calendar units.
+    scale : float
+        The shortest time on which A bends.
+
+    Returns
+    -------
+    nodes, weights : ndarray of shape (nodes,)
+        Nodes in the model's time.
+    """
+    ends = elapsed(np.array([begin, end]))
+    if delta == 0 or begin == end:
+        return ends, np.array([-1.0, 1.0])
+    low, high = np.log1p(ends / scale)
+    height = np.pi / (high - low)  # A is analytic for |Im log(1 + tau / scale)| < pi / 2
+    count = 2 + int(np.ceil(_LOG_TOLERANCE / np.log(height + np.hypot(1.0, height))))
+    angle = np.pi * (np.arange(count) + 0.5) / count
+    chebyshev = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(angle)
+    # panels short enough for the interpolating polynomials, and none across a break
+    steps = begin + scale * np.expm1(np.linspace(0.0, np.log1p((end - begin) / scale), 2 * count))
+    inside = (breaks > begin) & (breaks < end)
+    edges = np.unique(np.concatenate([steps[:-1], breaks[inside], [begin, end]]))
+    nodes, weights = _gauss_legendre(8)
+    width = 0.5 * np.diff(edges)[:, None]
+    t = (edges[:-1, None] + width * (nodes + 1)).ravel()
+    discount = delta * np.exp(-delta * t) * (width * weights).ravel()
+    at = np.log1p(elapsed(t) / scale)
+    # barycentric interpolation; a point on a node takes its value
+    sign = (-1.0) ** np.arange(count) * np.sin(angle)
+    distance = at - chebyshev[:, None]
+    hit = distance == 0
+    share = sign[:, None] / np.where(hit, 1.0, distance)
+    share = np.where(hit.any(axis=0), hit, share)
+    inner = (share / share.sum(axis=0)) @ discount
+    # e^(-delta end) A(end) - e^(-delta begin) A(begin), by parts
+    outer = np.exp(-delta * np.array([begin, end])) * [-1.0, 1.0]
+    return (
+        np.concatenate([scale * np.expm1(chebyshev), ends]),
+        np.concatenate([inner, outer]),
+    )
 
 
 def monthly(

@@ -14,6 +14,7 @@ from numba import njit
 from scipy import special as sp
 
 from clvmodels._typing import FloatArray
+from clvmodels.kernels import erlang
 from clvmodels.kernels.nbd import last_of_uniforms
 from clvmodels.kernels.special import (
     log_beta_peak,
@@ -31,13 +32,16 @@ __all__ = [
     "pmf_if_alive",
     "prob_alive",
     "purchases_if_alive",
+    "row_derivatives",
     "simulate",
+    "survival_if_alive",
     "tails",
 ]
 
 _CANCELLATION = 2e4  # growth of rounding errors at which quadrature takes over from the closed form
 _POLE = 1e-4  # distance to a removable singularity at which it does so too
 _LARGE = 30.0  # first parameter of the 2F1 beyond which its continuation loses digits
+_FEW = 32  # terms of a sum over past purchases, beyond which Euler and Maclaurin take the rest
 
 
 def log_odds_gone(
@@ -296,6 +300,25 @@ def _trapezoid(
     return out
 
 
+def survival_if_alive(
+    x: FloatArray,
+    T: FloatArray,
+    t: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    d: int,
+) -> FloatArray:
+    """P(alive at T + t | alive at T): the mean of (1 + p t / (alpha + T))^-(r + x) over p.
+
+    Poisson purchases are Erlang-1 ones. Right to 1e-9, however small.
+    """
+    stage = np.zeros((), dtype=np.int64)
+    return erlang.survival(stage, r + x, t / (alpha + T), a, b + x + d, k=1)
+
+
 def pmf_if_alive(
     n: FloatArray,
     x: FloatArray,
@@ -344,3 +367,87 @@ def simulate(
         stop = 1 + np.floor(-rng.exponential(size=size) / np.log1p(-p))
     made = np.minimum(count, stop)
     return made, last_of_uniforms(made, count, t, rng)
+
+
+def row_derivatives(
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    d: int,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Log-likelihood of each row, its gradient and its Hessian in the logs of (r, alpha, a, b).
+
+    Of shapes (rows,), (rows, 4) and (rows, 4, 4), exact; each parameter is one number for all rows
+    or one per row. In the log of alpha, s = alpha / (alpha + T) has the derivative s (1 - s).
+    """
+    ll, n = loglik(x, t_x, T, r=r, alpha=alpha, a=a, b=b, d=d), x + d
+    age, then, shape = alpha + T, alpha + t_x, r + x
+    s, waited = alpha / age, T / age  # they add up to one
+    gradient, hessian = np.zeros((4, *ll.shape)), np.zeros((4, 4, *ll.shape))
+
+    # the branch of those alive
+    gradient[0] = hessian[0, 0] = -r * np.log1p(T / alpha)
+    gradient[1] = r * waited - x * s
+    hessian[0, 1] = r * waited
+    hessian[1, 1] = -shape * s * waited
+    once, twice = _inverse_sums(r, x)
+    gradient[0] += r * once
+    hessian[0, 0] += r * once - r**2 * twice
+    once, twice = _inverse_sums(b, n)
+    gradient[3] = b * once
+    hessian[3, 3] = b * once - b**2 * twice
+    once, twice = _inverse_sums(a + b, n)
+    gradient[2] = hessian[2, 2] = -a * once
+    gradient[3] -= b * once
+    hessian[2, 2] += a**2 * twice
+    hessian[2, 3] = a * b * twice
+    hessian[3, 3] += b**2 * twice - b * once
+
+    # log(1 + e^D), D the log odds of being gone
+    odds = log_odds_gone(x, t_x, T, r=r, alpha=alpha, a=a, b=b, d=d)
+    gone, alive = sp.expit(odds), sp.expit(-odds)
+    survived = np.where(n > 0, b + (n - 1), 1.0)
+    q, slope = np.log1p((T - t_x) / then), alpha * (t_x - T) / (age * then)
+    d_b = -b / survived
+    first = np.stack(np.broadcast_arrays(r * q, shape * slope, 1.0, d_b))
+    gradient += gone * first
+    hessian += gone * alive * first[:, None] * first
+    hessian[0, 0] += gone * r * q
+    hessian[0, 1] += gone * r * slope
+    hessian[1, 1] += gone * shape * slope * (waited - alpha / then)
+    hessian[3, 3] += gone * d_b * (1 + d_b)
+    for i, j in ((0, 1), (2, 3)):
+        hessian[j, i] = hessian[i, j]
+    return ll, gradient.T, np.moveaxis(hessian, -1, 0)
+
+
+def _inverse_sums(z: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sums of 1 / (z + k) and of its square over k < n: a difference of di- and of trigammas."""
+    z, n = (np.ascontiguousarray(v, dtype=np.float64) for v in np.broadcast_arrays(z, n))
+    once, twice = _inverse_sums_by_row(z, n)
+    return once, twice
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _inverse_sums_by_row(z: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Term by term, in the order that keeps the digits of any z; the tail of a long sum at once."""
+    once, twice = np.zeros(len(n)), np.zeros(len(n))
+    for i in range(len(n)):
+        few = min(int(n[i]), _FEW)
+        for k in range(few):
+            term = 1 / (z[i] + k)
+            once[i] += term
+            twice[i] += term * term
+        if n[i] > few:
+            u, v = 1 / (z[i] + few), 1 / (z[i] + n[i])
+            gap = (n[i] - few) * u * v  # u - v
+            once[i] += np.log1p((n[i] - few) * u) + gap / 2 + (u**2 - v**2) / 12
+            once[i] += (v**4 - u**4) / 120 + (u**6 - v**6) / 252
+            twice[i] += gap * (1 + (u + v) / 2) + (u**3 - v**3) / 6
+            twice[i] += (v**5 - u**5) / 30 + (u**7 - v**7) / 42
+    return once, twice

@@ -11,7 +11,16 @@ from scipy import special as sp
 from clvmodels._typing import FloatArray
 from clvmodels.kernels.special import log_beta_drop, log_beta_peak
 
-__all__ = ["expected_spend", "loglik", "nll_grad_hess", "population_mean", "simulate"]
+__all__ = [
+    "expected_spend",
+    "loglik",
+    "nll_grad_hess",
+    "population_mean",
+    "row_derivatives",
+    "simulate",
+]
+
+_LARGE = 10.0  # from here on the asymptotic series of di- and trigamma are exact to 1e-13
 
 
 def loglik(
@@ -54,6 +63,60 @@ def nll_grad_hess(
         ]
     )
     return -float(f), -grad, -hess
+
+
+def row_derivatives(
+    x: FloatArray, m: FloatArray, *, p: FloatArray, q: FloatArray, v: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Log-likelihood of each row, its gradient and its Hessian in the logs of (p, q, v).
+
+    Of shapes (rows,), (rows, 3) and (rows, 3, 3), exact; each parameter is one number for all rows
+    or one per row. The density is that of a Beta(A, q) share, A = p x: what grows with A and q in
+    its derivatives is taken together, so that nothing of that size cancels.
+    """
+    ll = loglik(x, m, p=p, q=q, v=v)
+    A = p * x
+    total = A + q
+    share, rest = 1 / (1 + v / (x * m)), 1 / (1 + x * m / v)  # they add up to one
+    excess = q * share - A * rest
+    psi_A, psi_1_A = _psi_remainders(A)
+    psi_q, psi_1_q = _psi_remainders(q)
+    psi, psi_1 = _psi_remainders(total)
+    gradient = np.empty((3, *ll.shape))
+    gradient[0] = A * (_log_ratio(excess, A, total * share) + psi - psi_A)
+    gradient[1] = q * (_log_ratio(-excess, q, total * rest) + psi - psi_q)
+    gradient[2] = excess
+    hessian = np.empty((3, 3, *ll.shape))
+    both = A / total * q
+    hessian[0, 0] = gradient[0] - both + A**2 * (psi_1 - psi_1_A)
+    hessian[1, 1] = gradient[1] - both + q**2 * (psi_1 - psi_1_q)
+    hessian[2, 2] = -total * share * rest
+    hessian[0, 1] = hessian[1, 0] = both + A * q * psi_1
+    hessian[0, 2] = hessian[2, 0] = -A * rest
+    hessian[1, 2] = hessian[2, 1] = q * share
+    return ll, gradient.T, np.moveaxis(hessian, -1, 0)
+
+
+def _log_ratio(change: FloatArray, base: FloatArray, sum_: FloatArray) -> FloatArray:
+    """Log of (base + change) / base, where `sum_` is base + change."""
+    y = change / base
+    near = np.abs(y) < 0.5
+    return np.where(near, np.log1p(np.where(near, y, 0.0)), np.log(sum_ / base))
+
+
+def _psi_remainders(z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Digamma less log z, and trigamma less 1 / z."""
+    large, small = np.maximum(z, _LARGE), np.minimum(z, _LARGE)
+    w = 1 / large**2
+    series = -0.5 / large - w * (1 / 12 - w * (1 / 120 - w * (1 / 252 - w * (1 / 240 - w / 132))))
+    series_1 = 0.5 * w + w / large * (
+        1 / 6 - w * (1 / 30 - w * (1 / 42 - w * (1 / 30 - w * 5 / 66)))
+    )
+    near = z < _LARGE
+    return (
+        np.where(near, sp.digamma(small) - np.log(small), series),
+        np.where(near, sp.polygamma(1, small) - 1 / small, series_1),
+    )
 
 
 def population_mean(*, p: FloatArray, q: FloatArray, v: FloatArray) -> FloatArray:

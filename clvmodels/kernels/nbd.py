@@ -12,6 +12,7 @@ __all__ = [
     "prob_alive",
     "purchases_if_alive",
     "simulate",
+    "survival_if_alive",
     "tail_counts",
 ]
 
@@ -47,6 +48,13 @@ def prob_alive(
 ) -> FloatArray:
     """One for everybody: the NBD has no dropout."""
     return np.ones(np.broadcast_shapes(*map(np.shape, (x, t_x, T, r, alpha))))
+
+
+def survival_if_alive(
+    x: FloatArray, T: FloatArray, t: FloatArray, *, r: FloatArray, alpha: FloatArray
+) -> FloatArray:
+    """P(alive at T + t | alive at T): one, for the NBD has no dropout."""
+    return np.ones(np.broadcast_shapes(*map(np.shape, (x, T, t, r, alpha))))
 
 
 def purchases_if_alive(

@@ -44,7 +44,8 @@ def over_ages(
     groups = [slice(i, j) for i, j in zip(starts, [*starts[1:], len(x)], strict=True)]
     nodes = [_nodes(T[group], shift) for group in groups]
     node_x = np.repeat(x[starts], [len(n) for n in nodes])
-    values = _in_pieces(if_alive, node_x, np.concatenate(nodes), per_pair)
+    node_T = np.concatenate(nodes)
+    values = in_pieces(lambda some: if_alive(node_x[some], node_T[some]), len(node_x), per_pair)
     if len(node_x) == len(x):
         return values
     out = np.empty((len(values), len(x)))
@@ -58,15 +59,28 @@ def over_ages(
     return out
 
 
-def _in_pieces(if_alive: IfAlive, x: FloatArray, T: FloatArray, per_pair: int) -> FloatArray:
-    """Evaluate in pieces that fit into memory, side by side on all cores where it is much work."""
-    first = if_alive(x[:1], T[:1])
-    numbers = per_pair * len(first)
-    workers = usable_cores() if numbers * len(x) > ELEMENTS // 10 else 1
-    step = max(1, min(ELEMENTS // (numbers * workers), -(-len(x) // workers)))
-    starts = range(1, len(x), step)
+def in_pieces(evaluate: Callable[[slice], FloatArray], columns: int, per_column: int) -> FloatArray:
+    """Evaluate in pieces that fit into memory, side by side on all cores where it is much work.
+
+    Parameters
+    ----------
+    evaluate : callable
+        A slice of the columns to values of shape (draws, columns in it).
+    columns : int
+    per_column : int
+        Numbers that an evaluation holds in memory per column.
+
+    Returns
+    -------
+    ndarray of shape (draws, columns)
+    """
+    first = evaluate(slice(0, 1))
+    numbers = per_column * len(first)
+    workers = usable_cores() if numbers * columns > ELEMENTS // 10 else 1
+    step = max(1, min(ELEMENTS // (numbers * workers), -(-columns // workers)))
+    starts = range(1, columns, step)
     with ThreadPoolExecutor(workers) as pool:
-        rest = pool.map(lambda i: if_alive(x[i : i + step], T[i : i + step]), starts)
+        rest = pool.map(lambda i: evaluate(slice(i, i + step)), starts)
         return np.concatenate([first, *rest], axis=1)
 
 

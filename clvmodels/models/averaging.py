@@ -28,6 +28,8 @@ class Block:
         Which histories.
     x, t_x, T : ndarray of shape (histories,)
         The histories themselves.
+    z : ndarray of shape (histories, columns)
+        Their covariates.
     ages_x, ages_T : ndarray of shape (pairs,)
         Their distinct (x, T) pairs.
     pair : ndarray of shape (histories,)
@@ -38,6 +40,7 @@ class Block:
     x: FloatArray
     t_x: FloatArray
     T: FloatArray
+    z: FloatArray
     ages_x: FloatArray
     ages_T: FloatArray  # noqa: N815
     pair: IntArray
@@ -59,6 +62,7 @@ def blocks(histories: Histories, draws: int) -> Iterator[Block]:
             x=histories.x[rows],
             t_x=histories.t_x[rows],
             T=histories.T[rows],
+            z=histories.z[rows],
             ages_x=ages.x[pairs],
             ages_T=ages.T[pairs],
             pair=its_pair - its_pair[0],

@@ -1,9 +1,10 @@
 """BG/NBD."""
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import ClassVar, final
 
+from clvmodels._typing import Kernel
+from clvmodels.models.covariates import Covariates
 from clvmodels.models.dropout_at_purchase import DropoutAtPurchaseModel
 
 
@@ -14,6 +15,11 @@ class BetaGeoModel(DropoutAtPurchaseModel):
 
     The standard model of non-contractual settings. It takes every one-time buyer for alive, since
     dropout comes only after a repeat purchase; `ModifiedBetaGeoModel` does not.
+
+    Parameters
+    ----------
+    covariates : Covariates, optional
+        Columns of the summary that purchase rates and dropout depend on.
 
     Notes
     -----
@@ -40,8 +46,10 @@ class BetaGeoModel(DropoutAtPurchaseModel):
     title: ClassVar[str] = "BG/NBD"
     first_can_be_last: ClassVar[bool] = False
 
+    covariates: Covariates = Covariates()
+
     @property
-    def kernel(self) -> ModuleType:
+    def kernel(self) -> Kernel:
         """See `PurchaseModel.kernel`."""
         from clvmodels.kernels import beta_geo
 

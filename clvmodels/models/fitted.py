@@ -148,7 +148,7 @@ def probabilities(level: float) -> tuple[float, float]:
     return (1 - check_level(level)) / 2, (1 + level) / 2
 
 
-def check_summary(data: RFMSummary) -> RFMSummary:
+def check_summary(data: object) -> RFMSummary:
     """The summary itself, or an error that says how to make one of a table."""
     if not isinstance(data, RFMSummary):
         raise DataError(

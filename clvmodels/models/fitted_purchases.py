@@ -1,36 +1,27 @@
 """Everything a fitted purchase model predicts, whichever model and method it came from."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from clvmodels._typing import AnyArray, FloatArray, Params
-from clvmodels.data.histories import Histories
-from clvmodels.data.summary import RFMSummary
-from clvmodels.exceptions import ParameterError
+from clvmodels._typing import FloatArray
+from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.inference.problem import Parameter
-from clvmodels.models import averaging
-from clvmodels.models.ages import over_ages
-from clvmodels.models.averaging import Block, Evaluate
-from clvmodels.models.fitted import (
-    INTERVAL_DRAWS,
-    FittedModel,
-    check_summary,
-    probabilities,
-    whole_number,
-)
+from clvmodels.models import averaging, simulation
+from clvmodels.models.averaging import Evaluate
+from clvmodels.models.clock import Clock, Summary, clock_of
+from clvmodels.models.covariates import Design
+from clvmodels.models.fitted import FittedModel, whole_number
+from clvmodels.models.quantities import Quantities
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from clvmodels.models.purchases import PurchaseModel
-
-_NODES = 40  # numbers per (x, T) pair while discounting, about
 
 
 @final
@@ -42,51 +33,144 @@ class FittedPurchases(FittedModel):
     They are averaged over the parameter draws of the estimate. Expected purchases already contain
     P(alive): do not multiply by it again.
 
+    Where the model has covariates, predictions for new customers take their values by name.
+
     Attributes
     ----------
     model : PurchaseModel
         What was fitted.
-    time_unit : TimeUnit
-        What the time parameters count.
+    clock : Clock
+        The time that the model counts: units of calendar time, seasonal time, or opportunities.
+    design : Design or None
+        The covariates, as they were standardised for the fit.
     """
 
     model: "PurchaseModel"
-    time_unit: TimeUnit
+    clock: Clock
+    design: Design | None = None
+
+    @property
+    def time_unit(self) -> TimeUnit:
+        """What the time parameters count."""
+        return self.clock.time_unit
 
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
-        return self.model.parameters
+        effects = () if self.design is None else self.design.parameters
+        return (*self.model.parameters, *effects)
 
     @property
     def _title(self) -> str:
-        return f"{self.model.title} in {self.time_unit}s"
+        return f"{self.model.label} in {self.clock}"
 
-    def probability_alive(self, data: RFMSummary) -> FloatArray:
-        """Probability that each customer has not dropped out by the end of observation.
+    def loglik_of(self, data: Summary) -> float:
+        """Log-likelihood of some customers at the estimates: those fitted, or others.
+
+        Parameters
+        ----------
+        data : RFMSummary or OpportunitySummary
+            In the time unit of the fit, which log-likelihoods depend on.
+
+        Raises
+        ------
+        DataError
+            If the data count time otherwise than the fit.
+        """
+        if clock_of(data, self.model.container).time_unit is not self.time_unit:
+            raise DataError(
+                f"Log-likelihoods depend on the time unit, and this fit counts {self.clock}. "
+                "Give data in the same unit."
+            )
+        problem, _ = self.model._problem(data, self.design)
+        theta = np.array(list(self.params.values()))
+        return problem.loglik(problem.objective()(theta)[0], theta)
+
+    def probability_alive(self, data: Summary, horizon: HorizonLike | None = None) -> FloatArray:
+        """Probability that each customer has not dropped out by the end of observation, or later.
 
         Not the probability of a purchase: for that see `probability_no_purchase`. The BG/NBD gives
         1 to every one-time buyer, the NBD to everybody.
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not, in any time unit.
+        horizon : Horizon or str, optional
+            How long after the end of observation; at its end if not given. What customers buy in
+            between is not known, so it only falls.
 
         Returns
         -------
         ndarray of shape (customers,)
         """
-        return self._per_customer(data, self._alive)
+        if horizon is None:
+            return self._per_customer(data, lambda q: q.alive())
+        t = self.clock.length(horizon)
+        return self._per_customer(data, lambda q: q.alive_after(t))
 
-    def expected_purchases(self, data: RFMSummary, horizon: HorizonLike) -> FloatArray:
-        """Purchases expected of each customer within `horizon` after the end of observation.
+    def probability_alive_path(self, summaries: Iterable[Summary]) -> "pd.DataFrame":
+        """P(alive) of the same customers as of several past dates.
+
+        It falls in silence and jumps at each purchase. A summary per date says what was known
+        then.
 
         Parameters
         ----------
-        data : RFMSummary
+        summaries : iterable of RFMSummary or OpportunitySummary
+            Of one log, as of different dates.
+
+        Returns
+        -------
+        DataFrame
+            Columns customer_id, date (the end of observation), p_alive; customers appear from
+            their first purchase on.
+
+        Raises
+        ------
+        DataError
+            If a summary does not say as of when it is.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> log = clv.datasets.load_cdnow().query("customer_id == 111")
+        >>> fit = clv.BetaGeoModel().with_params(
+        ...     r=0.2426, alpha=4.4135, a=0.7929, b=2.4258, time_unit="week")
+        >>> known = [clv.rfm_summary(log, customer_id="customer_id", date="date",
+        ...                          time_unit="week", observation_end=date)
+        ...          for date in ("1997-06-30", "1997-09-30", "1997-12-31")]
+        >>> fit.probability_alive_path(known).p_alive.round(3).tolist()
+        [0.872, 0.642, 0.878]
+        """
+        import pandas as pd
+
+        rows = []
+        for data in summaries:
+            alive = self.probability_alive(data)
+            if data.observation_end is None:
+                raise DataError(
+                    "A path needs dates: these summaries have no observation_end. Make them of "
+                    "the log, each with its own."
+                )
+            date = pd.Timestamp(data.observation_end)
+            rows.append(
+                pd.DataFrame({"customer_id": data.customer_id, "date": date, "p_alive": alive})
+            )
+        return pd.concat(rows, ignore_index=True)
+
+    def expected_purchases(
+        self, data: Summary, horizon: HorizonLike, start: HorizonLike | None = None
+    ) -> FloatArray:
+        """Purchases expected of each customer in a window after the end of observation.
+
+        Parameters
+        ----------
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not, in any time unit.
         horizon : Horizon or str
-            "39 weeks", "12M", ...; converted to the unit of the fit.
+            Length of the window: "39 weeks", "12M", ...; converted to the unit of the fit.
+        start : Horizon or str, optional
+            When the window starts; at the end of observation if not given.
 
         Returns
         -------
@@ -103,20 +187,25 @@ class FittedPurchases(FittedModel):
         >>> import clvmodels as clv
         >>> fit = clv.BetaGeoModel().with_params(
         ...     r=0.2426, alpha=4.4135, a=0.7929, b=2.4258, time_unit="week")
-        >>> customer = RFMSummary(customer_id=["A"], frequency=[2], recency=[30.43], T=[38.86],
-        ...                       monetary_value=None, time_unit="week")
+        >>> customer = clv.RFMSummary.from_arrays([2], [30.43], [38.86], time_unit="week")
         >>> round(float(fit.expected_purchases(customer, "39 weeks")[0]), 3)
         1.226
         """
-        return self._per_customer(data, self._expected(self._length(horizon)))
+        window = self.window(horizon, start)
+        return self._per_customer(data, lambda q: q.expected(*window))
 
-    def expected_purchases_new_customer(self, horizon: HorizonLike) -> float:
+    def expected_purchases_new_customer(
+        self, horizon: HorizonLike, covariates: Mapping[str, float] | None = None
+    ) -> float:
         """Repeat purchases expected of a customer within `horizon` after the first purchase.
 
         Parameters
         ----------
         horizon : Horizon or str
-            Counted from the first purchase, which is not among the expected ones.
+            Counted from the first purchase, which is not among the expected ones. In seasonal
+            time that happens when the observation of the fitted data ends.
+        covariates : mapping of str to float, optional
+            The customer's covariates, where the model has any.
 
         Returns
         -------
@@ -126,32 +215,37 @@ class FittedPurchases(FittedModel):
         ------
         UnitError
             If the horizon is a bare number.
+        DataError
+            If a covariate is missing.
         """
-        return self._newcomer(self._expected(self._length(horizon)))
+        window = self.window(horizon, None)
+        return self._newcomer(covariates, lambda q: q.expected(*window))
 
-    def expected_curve(self, ages: FloatArray) -> FloatArray:
+    def expected_curve(
+        self, ages: FloatArray, covariates: Mapping[str, float] | None = None
+    ) -> FloatArray:
         """Repeat purchases expected of a customer by each of some ages, in the unit of the fit.
 
         Returns
         -------
         ndarray of the shape of `ages`
         """
-        t = np.asarray(ages, dtype=np.float64).reshape(1, -1)
-        zero = np.zeros(1)
-        kernel, params = self.model.kernel, self.estimate.point
+        t = self.clock.elapsed(np.asarray(ages, dtype=np.float64).reshape(1, -1))
+        zero, z = np.zeros(1), self._here.newcomer(covariates).z
+        kernel, point = self.model.kernel, self.estimate.point
         total = np.zeros(t.size)
-        for k in range(averaging.draws_of(params)):
-            one = {name: values[[k]] for name, values in params.items()}
+        for k in range(averaging.draws_of(point)):
+            one = self._here.at({name: values[[k]] for name, values in point.items()}, z)
             alive = kernel.prob_alive(zero, zero, zero, **one)
             total += (alive * kernel.purchases_if_alive(zero, zero, t, **one))[0]
-        return (total / averaging.draws_of(params)).reshape(np.shape(ages))
+        return (total / averaging.draws_of(point)).reshape(np.shape(ages))
 
-    def purchase_pmf(self, data: RFMSummary, n: int, horizon: HorizonLike) -> FloatArray:
+    def purchase_pmf(self, data: Summary, n: int, horizon: HorizonLike) -> FloatArray:
         """Probability that each customer makes exactly `n` purchases within `horizon`.
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not, in any time unit.
         n : int
             Number of purchases, 0 or more.
@@ -172,14 +266,16 @@ class FittedPurchases(FittedModel):
         >>> import clvmodels as clv
         >>> fit = clv.BetaGeoModel().with_params(
         ...     r=0.2426, alpha=4.4135, a=0.7929, b=2.4258, time_unit="week")
-        >>> customer = RFMSummary(customer_id=["A"], frequency=[2], recency=[30.43], T=[38.86],
-        ...                       monetary_value=None, time_unit="week")
+        >>> customer = clv.RFMSummary.from_arrays([2], [30.43], [38.86], time_unit="week")
         >>> [round(float(fit.purchase_pmf(customer, n, "39 weeks")[0]), 3) for n in (0, 1)]
         [0.445, 0.239]
         """
-        return self._per_customer(data, self._pmf(n, self._length(horizon)))
+        t = self.clock.length(horizon)
+        return self._per_customer(data, lambda q: q.pmf(n, t))
 
-    def purchase_pmf_new_customer(self, n: int, horizon: HorizonLike) -> float:
+    def purchase_pmf_new_customer(
+        self, n: int, horizon: HorizonLike, covariates: Mapping[str, float] | None = None
+    ) -> float:
         """Probability of exactly `n` repeat purchases within `horizon` after the first purchase.
 
         Parameters
@@ -188,6 +284,8 @@ class FittedPurchases(FittedModel):
             Number of repeat purchases, 0 or more; the first purchase does not count.
         horizon : Horizon or str
             Counted from the first purchase.
+        covariates : mapping of str to float, optional
+            The customer's covariates, where the model has any.
 
         Returns
         -------
@@ -198,16 +296,17 @@ class FittedPurchases(FittedModel):
         ParameterError
             If `n` is negative or not a whole number.
         """
-        return self._newcomer(self._pmf(n, self._length(horizon)))
+        t = self.clock.length(horizon)
+        return self._newcomer(covariates, lambda q: q.pmf(n, t))
 
-    def probability_no_purchase(self, data: RFMSummary, horizon: HorizonLike) -> FloatArray:
+    def probability_no_purchase(self, data: Summary, horizon: HorizonLike) -> FloatArray:
         """Probability that each customer buys nothing within `horizon`.
 
         What most people mean by churn: 1 minus it is the chance of seeing the customer again.
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not, in any time unit.
         horizon : Horizon or str
             "39 weeks", "12M", ...; converted to the unit of the fit.
@@ -218,9 +317,46 @@ class FittedPurchases(FittedModel):
         """
         return self.purchase_pmf(data, 0, horizon)
 
+    def next_purchase_time(self, data: Summary, quantile: float = 0.5) -> FloatArray:
+        """Time until each customer's next purchase: by then it has come with this probability.
+
+        Parameters
+        ----------
+        data : RFMSummary or OpportunitySummary
+            Customers, fitted or not, in any time unit.
+        quantile : float
+            Probability, between 0 and 1. At 0.5, the median.
+
+        Returns
+        -------
+        ndarray of shape (customers,)
+            In the time unit of the fit (opportunities, if it counts those), from the end of
+            observation; ``inf`` where the chance of ever buying again is below `quantile`.
+
+        Raises
+        ------
+        ParameterError
+            If `quantile` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> fit = clv.BetaGeoModel().with_params(
+        ...     r=0.2426, alpha=4.4135, a=0.7929, b=2.4258, time_unit="week")
+        >>> customer = clv.RFMSummary.from_arrays([2], [30.43], [38.86], time_unit="week")
+        >>> fit.next_purchase_time(customer, 0.25).round(2), fit.next_purchase_time(customer, 0.75)
+        (array([8.95]), array([inf]))
+        """
+        if not 0 < quantile < 1:
+            raise ParameterError(f"quantile is a probability between 0 and 1: {quantile!r}.")
+        quantities = self.quantities(data)
+        h = quantities.histories(data)
+        waits: FloatArray = h.expand(quantities.waiting_time(quantile, self.estimate, h))
+        return waits
+
     def residual_transactions(
         self,
-        data: RFMSummary,
+        data: Summary,
         discount: DiscountRate,
         horizon: HorizonLike | None = None,
         start: HorizonLike | None = None,
@@ -229,7 +365,7 @@ class FittedPurchases(FittedModel):
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not.
         discount : DiscountRate
             Applied continuously from the end of observation.
@@ -257,17 +393,19 @@ class FittedPurchases(FittedModel):
         >>> from math import log
         >>> fit = clv.BetaGeoModel().with_params(
         ...     r=0.2426, alpha=4.4135, a=0.7929, b=2.4258, time_unit="week")
-        >>> customer = RFMSummary(customer_id=["A"], frequency=[2], recency=[30.43], T=[38.86],
-        ...                       monetary_value=None, time_unit="week")
+        >>> customer = clv.RFMSummary.from_arrays([2], [30.43], [38.86], time_unit="week")
         >>> rate = DiscountRate(log(1.15) / 52, "week", "continuous")
         >>> round(float(fit.residual_transactions(customer, rate)[0]), 4)
         5.1696
         """
-        evaluate = self._discounted(DiscountRate.parse(discount), *self._window(horizon, start))
-        return self._per_customer(data, evaluate)
+        rate, window = DiscountRate.parse(discount), self.window(horizon, start)
+        return self._per_customer(data, lambda q: q.discounted(rate, *window))
 
     def residual_transactions_new_customer(
-        self, discount: DiscountRate, horizon: HorizonLike | None = None
+        self,
+        discount: DiscountRate,
+        horizon: HorizonLike | None = None,
+        covariates: Mapping[str, float] | None = None,
     ) -> float:
         """Discounted expected repeat transactions of a just-acquired customer (DET).
 
@@ -279,6 +417,8 @@ class FittedPurchases(FittedModel):
             Applied continuously from the first purchase.
         horizon : Horizon or str, optional
             Length of the window from the first purchase; without end if not given.
+        covariates : mapping of str to float, optional
+            The customer's covariates, where the model has any.
 
         Returns
         -------
@@ -289,15 +429,15 @@ class FittedPurchases(FittedModel):
         ParameterError
             If the future is infinite and the rate is not positive.
         """
-        window = self._window(horizon, None)
-        return self._newcomer(self._discounted(DiscountRate.parse(discount), *window))
+        rate, window = DiscountRate.parse(discount), self.window(horizon, None)
+        return self._newcomer(covariates, lambda q: q.discounted(rate, *window))
 
-    def predict(self, data: RFMSummary, horizon: HorizonLike, level: float = 0.9) -> "pd.DataFrame":
+    def predict(self, data: Summary, horizon: HorizonLike, level: float = 0.9) -> "pd.DataFrame":
         """One tidy row per customer.
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not.
         horizon : Horizon or str
             How far ahead.
@@ -326,21 +466,29 @@ class FittedPurchases(FittedModel):
         """
         import pandas as pd
 
-        expected = self._expected(self._length(horizon))
-        low, high = self._interval(data, expected, level)
+        quantities = self.quantities(data)
+        h = quantities.histories(data)
+        expected = quantities.expected(*self.window(horizon, None))
+        low, high = quantities.interval(expected, self.estimate, h, level)
         frame = pd.DataFrame(
             {
                 "customer_id": data.customer_id,
-                "p_alive": self.probability_alive(data),
-                "expected_purchases": self._per_customer(data, expected),
+                "p_alive": quantities.mean(quantities.alive(), self.estimate, h),
+                "expected_purchases": quantities.mean(expected, self.estimate, h),
                 "expected_purchases_lo": low,
                 "expected_purchases_hi": high,
             }
         )
-        frame.attrs.update(self._provenance(data, horizon))
+        frame.attrs.update(self.provenance(data, horizon))
         return frame
 
-    def simulate(self, customers: int, T: HorizonLike, seed: int = 0) -> RFMSummary:
+    def simulate(
+        self,
+        customers: int,
+        T: HorizonLike,
+        seed: int = 0,
+        covariates: Mapping[str, Any] | None = None,
+    ) -> Summary:
         """Histories of new customers, all observed for `T` after their first purchase.
 
         Drawn at the estimates; of a posterior, every customer has a draw of parameters.
@@ -353,32 +501,19 @@ class FittedPurchases(FittedModel):
             Time observed since the first purchase, the same for all.
         seed : int
             The same seed gives the same histories.
+        covariates : mapping of str to float or ndarray of shape (customers,), optional
+            The customers' covariates, where the model has any; kept as columns.
 
         Returns
         -------
-        RFMSummary
+        RFMSummary or OpportunitySummary
             In the unit of the fit, customers numbered from 0.
         """
-        customers = whole_number("customers", customers, 1)
-        rng = np.random.default_rng(seed)
-        T_here = self._length(T)
-        point = self.estimate.point
-        drawn = rng.integers(averaging.draws_of(point), size=customers)
-        params = {name: values[drawn, 0] for name, values in point.items()}
-        zero, age = np.zeros(customers), np.full(customers, T_here)
-        alive = rng.random(customers) < self.model.kernel.prob_alive(zero, zero, zero, **params)
-        x, t_x = self.model.kernel.simulate(zero, zero, age, rng, **params)
-        return RFMSummary(
-            customer_id=np.arange(customers),
-            frequency=np.where(alive, x, 0.0),
-            recency=np.where(alive, t_x, 0.0),
-            T=age,
-            monetary_value=None,
-            time_unit=self.time_unit,
-        )
+        customers, age = whole_number("customers", customers, 1), self.clock.length(T)
+        return simulation.new_customers(self._here, self.estimate, customers, age, covariates, seed)
 
     def simulate_purchases(
-        self, data: RFMSummary, horizon: HorizonLike, draws: int = 1000, seed: int = 0
+        self, data: Summary, horizon: HorizonLike, draws: int = 1000, seed: int = 0
     ) -> FloatArray:
         """Futures of the customers: how many purchases each makes within `horizon`.
 
@@ -386,7 +521,7 @@ class FittedPurchases(FittedModel):
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not, in any time unit.
         horizon : Horizon or str
             "39 weeks", "12M", ...; converted to the unit of the fit.
@@ -399,17 +534,8 @@ class FittedPurchases(FittedModel):
         -------
         ndarray of shape (draws, customers)
         """
-        rng = np.random.default_rng(seed)
-        draws = whole_number("draws", draws, 1)
-        t, kernel = self._length(horizon), self.model.kernel
-        x, t_x, T = data.frequency, *self._times(data)
-        out = np.empty((draws, len(data)))
-        params = self.estimate.sample(draws, rng)
-        for k in range(draws):
-            one = {name: values[k] for name, values in params.items()}
-            alive = rng.random(len(data)) < kernel.prob_alive(x, t_x, T, **one)
-            out[k] = np.where(alive, kernel.simulate(x, T, np.full(len(data), t), rng, **one)[0], 0)
-        return out
+        t, draws = self.clock.length(horizon), whole_number("draws", draws, 1)
+        return simulation.futures(self.quantities(data), self.estimate, data, t, draws, seed)
 
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON: parameters, covariance, diagnostics; no customer rows.
@@ -423,135 +549,41 @@ class FittedPurchases(FittedModel):
 
         write_json(dump_purchases(self), path)
 
-    # what is evaluated per draw and history
+    # what the value layer builds on
 
-    def _alive(self, params: Params, block: Block) -> FloatArray:
-        out: FloatArray = self.model.kernel.prob_alive(block.x, block.t_x, block.T, **params)
-        return out
+    def quantities(self, data: Summary) -> Quantities:
+        """What the model says of histories, from the end of observation of `data`."""
+        return self._here.set_to(data)
 
-    def _if_alive(
-        self,
-        quantity: Callable[[Params, FloatArray, FloatArray], FloatArray],
-        params: Params,
-        block: Block,
-        per_pair: int = 1,
-    ) -> FloatArray:
-        """P(alive) times a quantity of (x, T), per draw and history."""
-        shift = float(params["alpha"].min())  # every draw is smooth in log(shift + T)
-        values = over_ages(
-            lambda x, T: quantity(params, x, T), block.ages_x, block.ages_T, shift, per_pair
-        )
-        return self._alive(params, block) * np.take(values, block.pair, axis=-1)
+    def window(self, horizon: HorizonLike | None, start: HorizonLike | None) -> tuple[float, float]:
+        """Beginning and end of a window in calendar units of the fit."""
+        begin = 0.0 if start is None else self.clock.length(start)
+        return begin, begin + (np.inf if horizon is None else self.clock.length(horizon))
 
-    def _expected(self, t: float) -> Evaluate:
-        def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
-            out: FloatArray = self.model.kernel.purchases_if_alive(x, T, np.float64(t), **params)
-            return out
-
-        return lambda params, block: self._if_alive(if_alive, params, block)
-
-    def _pmf(self, n: int, t: float) -> Evaluate:
-        n = whole_number("n", n, 0)
-
-        def evaluate(params: Params, block: Block) -> FloatArray:
-            if_alive = self.model.kernel.pmf_if_alive(
-                np.float64(n), block.ages_x, block.ages_T, np.float64(t), **params
-            )
-            alive = self._alive(params, block)
-            out: FloatArray = alive * np.take(if_alive, block.pair, axis=-1)
-            return out + (1 - alive) if n == 0 else out
-
-        return evaluate
-
-    def _discounted(self, discount: DiscountRate, start: float, end: float) -> Evaluate:
-        from clvmodels.kernels.discounting import discounted
-
-        delta = discount.force(self.time_unit)
-        if np.isinf(end) and delta <= 0:
-            raise ParameterError(
-                f"An infinite future needs a positive discount rate, got {discount}. Give a "
-                "positive rate, or a horizon."
-            )
-
-        def integral(expected: Callable[[FloatArray], FloatArray], scale: FloatArray) -> FloatArray:
-            if start == 0:
-                return discounted(expected, delta, end, scale)
-            # counted from the start: a difference of two integrals from now would be all rounding
-            before = expected(np.full((*scale.shape, 1), start))
-            later = discounted(
-                lambda t: np.maximum(expected(start + t) - before, 0.0),
-                delta,
-                end - start,
-                scale + start,
-            )
-            return later * math.exp(-delta * start)
-
-        return self._integrated(integral)
-
-    def _month_end(self, discount: DiscountRate, months: int) -> Evaluate:
-        """Purchases booked at the end of each month, as lifetimes does."""
-        from clvmodels.kernels.discounting import monthly
-
-        month = Horizon(1, TimeUnit.MONTH).to(self.time_unit)
-        rate = discount.effective(TimeUnit.MONTH)
-        return self._integrated(lambda expected, scale: monthly(expected, rate, month, months))
-
-    def _integrated(
-        self, integral: Callable[[Callable[[FloatArray], FloatArray], FloatArray], FloatArray]
-    ) -> Evaluate:
-        """P(alive) times an integral over future time, of shape (..., pairs)."""
-
-        def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
-            spread = {name: values[..., None] for name, values in params.items()}
-            # mean time to the next purchase: where the curve of expected purchases bends
-            scale = (params["alpha"] + T) / np.maximum(1.0, params["r"] + x)
-            return integral(
-                lambda t: self.model.kernel.purchases_if_alive(x[:, None], T[:, None], t, **spread),
-                scale,
-            )
-
-        return lambda params, block: self._if_alive(if_alive, params, block, _NODES)
-
-    # from evaluations to customers
-
-    def _per_customer(self, data: RFMSummary, evaluate: Evaluate) -> FloatArray:
-        h = self._histories(data)
-        values: AnyArray = h.expand(averaging.mean(evaluate, self.estimate.point, h))
-        return values
-
-    def _interval(self, data: RFMSummary, evaluate: Evaluate, level: float) -> FloatArray:
-        h = self._histories(data)
-        draws = self.estimate.sample(INTERVAL_DRAWS, np.random.default_rng(0))
-        values: AnyArray = h.expand(averaging.quantiles(evaluate, draws, h, probabilities(level)))
-        return values
-
-    def _newcomer(self, evaluate: Evaluate) -> float:
-        h = Histories.of(np.zeros(1), np.zeros(1), np.zeros(1))
-        return float(averaging.mean(evaluate, self.estimate.point, h)[0])
-
-    def _histories(self, data: RFMSummary) -> Histories:
-        """Distinct histories in the unit of the fit."""
-        factor = check_summary(data).time_unit.days / self.time_unit.days
-        return data.compress().scaled(factor)
-
-    def _times(self, data: RFMSummary) -> tuple[FloatArray, FloatArray]:
-        factor = check_summary(data).time_unit.days / self.time_unit.days
-        return data.recency * factor, data.T * factor
-
-    def _length(self, horizon: HorizonLike) -> float:
-        return Horizon.parse(horizon).to(self.time_unit)
-
-    def _window(
-        self, horizon: HorizonLike | None, start: HorizonLike | None
-    ) -> tuple[float, float]:
-        begin = 0.0 if start is None else self._length(start)
-        return begin, begin + (np.inf if horizon is None else self._length(horizon))
-
-    def _provenance(self, data: RFMSummary, horizon: HorizonLike | None) -> dict[str, str]:
+    def provenance(self, data: Summary, horizon: HorizonLike | None) -> dict[str, str]:
+        """Where a table of predictions comes from, for its ``attrs``."""
         end = data.observation_end
         return {
-            "model": self.model.title,
+            "model": self.model.label,
             "method": self.estimate.method,
             "horizon": "unlimited" if horizon is None else str(Horizon.parse(horizon)),
             "as_of": "" if end is None else end.isoformat(),
         }
+
+    @property
+    def _here(self) -> Quantities:
+        return Quantities(self.model, self.clock, self.design)
+
+    def _per_customer(
+        self, data: Summary, quantity: Callable[[Quantities], Evaluate]
+    ) -> FloatArray:
+        quantities = self.quantities(data)
+        return quantities.mean(quantity(quantities), self.estimate, quantities.histories(data))
+
+    def _newcomer(
+        self,
+        covariates: Mapping[str, float] | None,
+        quantity: Callable[[Quantities], Evaluate],
+    ) -> float:
+        h = self._here.newcomer(covariates)
+        return float(self._here.mean(quantity(self._here), self.estimate, h)[0])

@@ -1,9 +1,10 @@
 """MBG/NBD."""
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import ClassVar, final
 
+from clvmodels._typing import Kernel
+from clvmodels.models.covariates import Covariates
 from clvmodels.models.dropout_at_purchase import DropoutAtPurchaseModel
 
 
@@ -13,6 +14,11 @@ class ModifiedBetaGeoModel(DropoutAtPurchaseModel):
     """MBG/NBD: as the BG/NBD, but dropout can follow the first purchase too.
 
     One-time buyers are not all taken for alive, which is what most people expect.
+
+    Parameters
+    ----------
+    covariates : Covariates, optional
+        Columns of the summary that purchase rates and dropout depend on.
 
     Notes
     -----
@@ -41,8 +47,10 @@ class ModifiedBetaGeoModel(DropoutAtPurchaseModel):
     title: ClassVar[str] = "MBG/NBD"
     first_can_be_last: ClassVar[bool] = True
 
+    covariates: Covariates = Covariates()
+
     @property
-    def kernel(self) -> ModuleType:
+    def kernel(self) -> Kernel:
         """See `PurchaseModel.kernel`."""
         from clvmodels.kernels import modified_beta_geo
 

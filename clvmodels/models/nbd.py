@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import ClassVar, final
 
 import numpy as np
 
-from clvmodels._typing import FloatArray
+from clvmodels._typing import FloatArray, Kernel
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem
 from clvmodels.models.fitted_purchases import FittedPurchases
@@ -51,7 +50,7 @@ class NBDModel(PurchaseModel):
     parameters: ClassVar[tuple[Parameter, ...]] = RATE
 
     @property
-    def kernel(self) -> ModuleType:
+    def kernel(self) -> Kernel:
         """See `PurchaseModel.kernel`."""
         from clvmodels.kernels import nbd
 

@@ -5,19 +5,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
-from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from clvmodels._typing import FloatArray
+from clvmodels._typing import FloatArray, Kernel
+from clvmodels.data.histories import Histories
+from clvmodels.data.opportunities import OpportunitySummary
+from clvmodels.data.renewals import fixed_period
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, DataWarning, ParameterError, rule_broken
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Objective, Parameter, Problem
-from clvmodels.models.fitted import check_summary
-from clvmodels.units import TimeUnit
+from clvmodels.models.clock import OpportunityClock, PlainClock, Summary, clock_of
+from clvmodels.models.covariates import Covariates, Design, Process
+from clvmodels.units import Horizon, TimeUnit
 
 if TYPE_CHECKING:
     from clvmodels.models.fitted_purchases import FittedPurchases
@@ -27,16 +30,46 @@ class PurchaseModel(ABC):
     """A model of when customers buy and whether they still do.
 
     A subclass names its kernel, its parameters and how to start; all predictions are shared.
+
+    Attributes
+    ----------
+    smooth_in : tuple of str
+        Time parameters c for which all that is conditional on being alive is smooth in log(c + T);
+        none if that is not known.
+    timed : bool
+        Whether the likelihood uses the times between purchases (`litt`).
+    stages : int
+        Steps in which a purchase comes about, of which the data show only the last.
+    container : type
+        The kind of summary that the model is fitted to.
+    processes : tuple of Process
+        What covariates can act on.
+    covariates : Covariates
+        Columns that parameters depend on.
     """
 
     key: ClassVar[str]
     title: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
+    smooth_in: ClassVar[tuple[str, ...]] = ("alpha",)
+    timed: ClassVar[bool] = False
+    container: ClassVar[type[Summary]] = RFMSummary
+    processes: ClassVar[tuple[Process, ...]] = ()
 
     @property
     @abstractmethod
-    def kernel(self) -> ModuleType:
-        """The module of `clvmodels.kernels` with this model's functions."""
+    def kernel(self) -> Kernel:
+        """The functions of the model: a module of `clvmodels.kernels`."""
+
+    @property
+    def label(self) -> str:
+        """The title, with what was chosen."""
+        return self.title
+
+    @property
+    def stages(self) -> int:
+        """One, unless a purchase comes about in steps."""
+        return 1
 
     @abstractmethod
     def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
@@ -50,14 +83,19 @@ class PurchaseModel(ABC):
     def notes(self, problem: Problem, estimate: Estimate) -> Sequence[str]:
         """What a reader of the estimates should know: parameters at infinity, no dropout seen."""
 
-    def fit(self, data: RFMSummary, method: Method | None = None) -> "FittedPurchases":
+    @property
+    def covariates(self) -> Covariates:
+        """None, unless the model has them among its choices."""
+        return Covariates()
+
+    def fit(self, data: Summary, method: Method | None = None) -> "FittedPurchases":
         """Estimate the parameters from a summary.
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             One row per customer, one-time buyers included. All models are fitted to the distinct
-            (x, t_x, T) rows with their counts.
+            (x, t_x, T) rows (with their covariates, if any) and their counts.
         method : Method, optional
             ``MLE()`` if not given; ``Bootstrap()``, ``Lifetimes()``, ...
 
@@ -82,25 +120,31 @@ class PurchaseModel(ABC):
         """
         from clvmodels.models.fitted_purchases import FittedPurchases
 
-        _check_information(check_summary(data))
-        problem = self._problem(data)
+        clock = clock_of(data, self.container)
+        _check_information(data)
+        design = self._design(data)
+        problem, histories = self._problem(data, design)
         estimate = run(method, problem)
-        notes = (
-            *estimate.diagnostics.notes,
-            *self.notes(problem, estimate),
-            *_influential(data, problem, estimate),
-        )
+        about = self.notes(problem, estimate) if design is None else design.sentences(estimate)
+        loud = _influential(data, histories, problem, estimate)
+        notes = (*estimate.diagnostics.notes, *about, *loud)
         estimate = replace(estimate, diagnostics=replace(estimate.diagnostics, notes=notes))
-        return FittedPurchases(estimate=estimate, model=self, time_unit=data.time_unit)
+        return FittedPurchases(estimate=estimate, model=self, clock=clock, design=design)
 
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
         return self
 
-    def _given(self, values: Mapping[str, float], time_unit: TimeUnit | str) -> "FittedPurchases":
-        """A fitted model with known parameters."""
+    def _given(
+        self, values: Mapping[str, float], counts: TimeUnit | Horizon | str
+    ) -> "FittedPurchases":
+        """A fitted model with known parameters, counting a time unit or opportunities."""
         from clvmodels.models.fitted_purchases import FittedPurchases
 
+        if self.covariates.columns:
+            raise ParameterError(
+                "Known parameters are those of the model without covariates: leave them out."
+            )
         point = {name: np.array([[check_positive(name, v)]]) for name, v in values.items()}
         return FittedPurchases(
             estimate=Estimate(
@@ -109,19 +153,40 @@ class PurchaseModel(ABC):
                 covariance_note="The parameters were given.",
             ),
             model=self,
-            time_unit=TimeUnit.parse(time_unit),
+            clock=(
+                OpportunityClock(Horizon.parse(counts))
+                if self.container is OpportunitySummary or isinstance(counts, Horizon)
+                else PlainClock(TimeUnit.parse(counts))
+            ),
         )
 
-    def _problem(self, data: RFMSummary) -> Problem:
-        h = data.compress()
-        return Problem(
+    def _design(self, data: Summary) -> Design | None:
+        if not self.covariates.columns:
+            return None
+        assert isinstance(data, RFMSummary)  # models of opportunities have no covariates
+        return Design.of(data, self.covariates, self.processes)
+
+    def _problem(self, data: Summary, design: Design | None = None) -> tuple[Problem, Histories]:
+        """The likelihood on distinct histories, and those histories."""
+        z = None
+        if design is not None:
+            assert isinstance(data, RFMSummary)
+            z = design.matrix(data)
+        h = clock_of(data, self.container).histories(data, z)
+        columns = {"x": h.x, "t_x": h.t_x, "T": h.T}
+        if self.timed:
+            columns["litt"] = np.bincount(h.inverse, data.weights * _litt(data)) / h.weight
+        problem = Problem(
             model=self.key,
             parameters=self.parameters,
-            data={"x": h.x, "t_x": h.t_x, "T": h.T},
+            data=columns,
             weight=h.weight,
             compile=self.objective,
             starts=self._starts,
         )
+        if design is None:
+            return problem, h
+        return design.extend(problem, self.kernel.row_derivatives, h.z), h
 
     def _starts(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Sequence[FloatArray]:
         """Start from the method of moments for Poisson counts with gamma rates."""
@@ -140,7 +205,7 @@ def check_positive(name: str, value: float) -> float:
     return float(value)
 
 
-def _check_information(data: RFMSummary) -> None:
+def _check_information(data: Summary) -> None:
     if not (data.T > 0).any():
         raise DataError(
             rule_broken(
@@ -164,9 +229,29 @@ def _check_information(data: RFMSummary) -> None:
             DataWarning,
             stacklevel=3,
         )
+    period = fixed_period(data.frequency, data.recency, data.weights)
+    if period is not None and isinstance(data, RFMSummary):
+        warnings.warn(
+            f"Nearly all customers buy every {period:.3g} {data.time_unit}s, which looks like a "
+            "contract that renews. Its customers say when they leave: fit a retention model "
+            "(ShiftedBetaGeoModel on a RetentionTable). This model takes silence for a choice.",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
-def _influential(data: RFMSummary, problem: Problem, estimate: Estimate) -> list[str]:
+def _litt(data: Summary) -> FloatArray:
+    """The sum of log interpurchase times, or an error that says how to get it."""
+    if isinstance(data, RFMSummary) and data.litt is not None:
+        return data.litt
+    raise DataError(
+        "This model looks at how regular purchases are: the summary needs litt, the sum of the "
+        "logarithms of the times between them. Make it of the log with rfm_summary(..., "
+        "litt=True), or give a litt column."
+    )
+
+
+def _influential(data: Summary, h: Histories, problem: Problem, estimate: Estimate) -> list[str]:
     """Name the customer who alone moves the estimates by more than two standard errors.
 
     Looks at the busiest histories, where such customers are.
@@ -178,14 +263,14 @@ def _influential(data: RFMSummary, problem: Problem, estimate: Estimate) -> list
     busiest = np.argpartition(x, -min(10, len(x)))[-min(10, len(x)) :]
     shifts = []
     for row in busiest:
-        one = problem.at(np.array([row])).reweighted(np.ones(1))
+        one = replace(problem.at(np.array([row])).reweighted(np.ones(1)), penalty=None)
         score = one.objective()(theta)[1] * theta
         shifts.append(float(np.linalg.norm(score @ estimate.spread)))
     most = int(np.argmax(shifts))
     if shifts[most] < 2:
         return []
     row = busiest[most]
-    customer = data.customer_id[np.flatnonzero(data.compress().inverse == row)[0]]
+    customer = data.customer_id[np.flatnonzero(h.inverse == row)[0]]
     return [
         f"Customer {customer} (frequency {x[row]:,.0f}) alone moves the estimates by "
         f"{shifts[most]:.1f} standard errors. Check that this is one customer."

@@ -1,59 +1,98 @@
-"""Fitted models as small JSON documents: a versioned schema, no pickle, no customer rows."""
+"""Fitted models as small JSON documents: a versioned schema, no pickle, no customer rows.
+
+Fits write themselves with this; `clvmodels.value.storage` reads them, for which it must know every
+model.
+"""
 
 import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clvmodels._files import whole_file
 from clvmodels._typing import FloatArray, Params
+from clvmodels.data.calendar import CalendarIndex
 from clvmodels.exceptions import DataError
 from clvmodels.inference.estimate import Diagnostics, Estimate
-from clvmodels.models.fitted_purchases import FittedPurchases
-from clvmodels.models.registry import PURCHASE_MODELS, SPEND_MODELS
-from clvmodels.models.spend import FittedSpend
-from clvmodels.units import TimeUnit
+from clvmodels.models.clock import Clock, OpportunityClock, PlainClock, SeasonalClock
+from clvmodels.units import Horizon, TimeUnit
+
+if TYPE_CHECKING:
+    from clvmodels.models.fitted_purchases import FittedPurchases
+    from clvmodels.models.spend import FittedSpend
 
 FORMAT = "clvmodels"
 VERSION = 1
 
 
-def dump_purchases(fit: FittedPurchases) -> dict[str, Any]:
+def dump_purchases(fit: "FittedPurchases") -> dict[str, Any]:
     """A purchase fit as a JSON document."""
     return {
         "role": "purchases",
         "model": fit.model.key,
         "choices": asdict(fit.model),  # type: ignore[call-overload]
-        "time_unit": str(fit.time_unit),
-        "estimate": _dump_estimate(fit.estimate),
+        "clock": _dump_clock(fit.clock),
+        "design": None if fit.design is None else fit.design.to_dict(),
+        "estimate": dump_estimate(fit.estimate),
     }
 
 
-def dump_spend(fit: FittedSpend) -> dict[str, Any]:
+def dump_spend(fit: "FittedSpend") -> dict[str, Any]:
     """A spend fit as a JSON document."""
     return {
         "role": "spend",
         "model": fit.model.key,
         "choices": asdict(fit.model),  # type: ignore[call-overload]
-        "estimate": _dump_estimate(fit.estimate),
+        "design": None if fit.design is None else fit.design.to_dict(),
+        "estimate": dump_estimate(fit.estimate),
     }
 
 
-def load_purchases(document: Mapping[str, Any]) -> FittedPurchases:
-    """The fit of a document made by `dump_purchases`."""
-    model = PURCHASE_MODELS[document["model"]](**document["choices"])
-    unit = TimeUnit.parse(document["time_unit"])
-    return FittedPurchases(_load_estimate(document["estimate"]), model, unit)
+def dump_horizon(horizon: Horizon) -> list[Any]:
+    """A horizon as a JSON value."""
+    return [horizon.length, str(horizon.unit)]
 
 
-def load_spend(document: Mapping[str, Any]) -> FittedSpend:
-    """The fit of a document made by `dump_spend`."""
-    model = SPEND_MODELS[document["model"]](**document["choices"])
-    return FittedSpend(_load_estimate(document["estimate"]), model)
+def load_horizon(document: Any) -> Horizon:
+    """The horizon of a value made by `dump_horizon`."""
+    return Horizon(*document)
+
+
+def _dump_clock(clock: Clock) -> dict[str, Any]:
+    match clock:
+        case PlainClock():
+            return {"counts": "time", "unit": str(clock.unit)}
+        case SeasonalClock():
+            return {
+                "counts": "seasonal time",
+                "unit": str(clock.unit),
+                "calendar": clock.calendar.to_dict(),
+                "now": clock.now.isoformat(),
+            }
+        case OpportunityClock():
+            return {"counts": "opportunities", "every": dump_horizon(clock.every)}
+    raise TypeError(clock)
+
+
+def load_clock(document: Mapping[str, Any]) -> Clock:
+    """The clock of a fit's document."""
+    match document["counts"]:
+        case "time":
+            return PlainClock(TimeUnit.parse(document["unit"]))
+        case "seasonal time":
+            return SeasonalClock(
+                TimeUnit.parse(document["unit"]),
+                CalendarIndex.from_dict(document["calendar"]),
+                datetime.fromisoformat(document["now"]),
+            )
+        case "opportunities":
+            return OpportunityClock(load_horizon(document["every"]))
+    raise ValueError(document["counts"])
 
 
 def write_json(document: Mapping[str, Any], path: str | Path) -> None:
@@ -88,7 +127,8 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return dict(document)
 
 
-def _dump_estimate(estimate: Estimate) -> dict[str, Any]:
+def dump_estimate(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as a JSON document."""
     return {
         "method": estimate.method,
         "point": _dump_params(estimate.point),
@@ -102,7 +142,8 @@ def _dump_estimate(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def _load_estimate(document: Mapping[str, Any]) -> Estimate:
+def load_estimate(document: Mapping[str, Any]) -> Estimate:
+    """The estimate of a fit's document."""
     diagnostics = dict(document["diagnostics"])
     for name in ("boundary", "notes"):
         diagnostics[name] = tuple(diagnostics[name])

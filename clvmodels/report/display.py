@@ -4,15 +4,13 @@ import io
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from clvmodels.report import style
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-ACTUAL: Final = "actual"  # what happened, among the methods that foresaw it
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -2,23 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self, final
+from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray
-from clvmodels.data.histories import Histories
 from clvmodels.data.summary import RFMSummary
+from clvmodels.evaluation.frequency import ACTUAL, chi_square, frequency_counts
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.report import style
-from clvmodels.report.display import ACTUAL, Display
+from clvmodels.report.display import Display
 from clvmodels.report.numbers import percent, significant
-from clvmodels.units import Horizon, TimeUnit
+from clvmodels.units import Horizon
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_MOST_AGES: Final = 300
 
 
 @final
@@ -63,23 +61,8 @@ class FrequencyHistogram(Display):
         top : int
             All with at least this many repeat purchases share a bar.
         """
-        import pandas as pd
-
-        h = data.compress()
-        bars = np.minimum(h.x, top).astype(np.int64)
-        observed = np.bincount(bars, h.weight, minlength=top + 1).astype(np.float64)
-        columns: dict[str, FloatArray] = {ACTUAL: observed}
-        ages, customers = _ages(h)
-        for name, fit in fits.items():
-            chances = _chances(fit, ages, data.time_unit, top)
-            rest = np.maximum(1 - chances.sum(axis=1), 0.0)
-            columns[name] = np.append(customers @ chances, customers @ rest)
-        parts = [
-            pd.DataFrame({"method": name, "purchases": np.arange(top + 1), "customers": values})
-            for name, values in columns.items()
-        ]
-        chi_square = {name: _chi_square(observed, columns[name]) for name in fits}
-        return cls(pd.concat(parts, ignore_index=True), chi_square)
+        counts = frequency_counts(fits, data, top)
+        return cls(counts, {name: chi_square(counts, name) for name in fits})
 
     @property
     def title(self) -> str:
@@ -244,32 +227,3 @@ class AliveMatrix(Display):
         bar = ax.figure.colorbar(image, ax=ax)
         bar.set_label("P(alive)", color=style.INK, fontsize=9.5)
         bar.ax.tick_params(colors=style.INK, labelsize=9)
-
-
-def _ages(histories: Histories) -> tuple[FloatArray, FloatArray]:
-    """Distinct ages, and how many customers have each; so many at most that all can be asked for.
-
-    Neighbours are taken together where there are more: the error is of second order in a class
-    of less than 1/300 of the longest age.
-    """
-    T, weight = histories.T, histories.weight
-    age_of = np.unique(T, return_inverse=True)[1]
-    if age_of.max() >= _MOST_AGES:
-        classes = np.floor(T / T.max() * (_MOST_AGES - 1))
-        age_of = np.unique(classes, return_inverse=True)[1]
-    customers = np.bincount(age_of, weight).astype(np.float64)
-    return np.bincount(age_of, weight * T) / customers, customers
-
-
-def _chi_square(observed: FloatArray, expected: FloatArray) -> float:
-    """Pearson's statistic, 0 for a class where nobody is expected and nobody found."""
-    gap = (observed - expected) ** 2
-    nobody = np.where(gap > 0, np.inf, 0.0)
-    return float(np.divide(gap, expected, out=nobody, where=expected > 0).sum())
-
-
-def _chances(fit: FittedPurchases, ages: FloatArray, unit: TimeUnit, top: int) -> FloatArray:
-    """Probability of 0, 1, .., top - 1 repeat purchases by each age, of shape (ages, top)."""
-    return np.array(
-        [[fit.purchase_pmf_new_customer(n, Horizon(age, unit)) for n in range(top)] for age in ages]
-    )

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 
 from clvmodels.data.splits import CalibrationHoldoutSplit
+from clvmodels.evaluation.frequency import ACTUAL
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.report import style
-from clvmodels.report.display import ACTUAL, Display
+from clvmodels.report.display import Display
 from clvmodels.report.numbers import more_or_less
 from clvmodels.units import TimeUnit
 

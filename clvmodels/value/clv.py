@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, final
 import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray, IntArray
-from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, ParameterError, UnitError, rule_broken
 from clvmodels.inference.estimate import Method
 from clvmodels.models import averaging
 from clvmodels.models.averaging import Evaluate, columnwise_quantiles
-from clvmodels.models.fitted import INTERVAL_DRAWS, check_summary, probabilities
+from clvmodels.models.clock import Summary, clock_of
+from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.models.spend import FittedSpend, SpendModel, monetary
@@ -93,7 +93,7 @@ class CLVModel:
         # what never changes is its own copy
         return self
 
-    def fit(self, data: RFMSummary, method: Method | None = None) -> "FittedCLV":
+    def fit(self, data: Summary, method: Method | None = None) -> "FittedCLV":
         """Fit both models to a summary with monetary values; fitted ones are kept as they are.
 
         Parameters
@@ -142,7 +142,7 @@ class FittedCLV:
 
     def clv(
         self,
-        data: RFMSummary,
+        data: Summary,
         horizon: HorizonLike | None = None,
         start: HorizonLike | None = None,
     ) -> FloatArray:
@@ -183,12 +183,12 @@ class FittedCLV:
         >>> value.clv(rfm)[:3].round(2).tolist()  # all the future
         [47.14, 6.49, 13.74]
         """
-        transactions = self._transactions(data, self._evaluate(horizon, start))
+        transactions = self._transactions(data, self._evaluate(data, horizon, start))
         return self._margin(data) * self.spend.expected_spend(data) * transactions
 
     def predict(
         self,
-        data: RFMSummary,
+        data: Summary,
         horizon: HorizonLike | None = None,
         start: HorizonLike | None = None,
         level: float = 0.9,
@@ -234,7 +234,7 @@ class FittedCLV:
         import pandas as pd
 
         low, high = self._interval(data, horizon, start, level)
-        discounted = self._transactions(data, self._evaluate(horizon, start))
+        discounted = self._transactions(data, self._evaluate(data, horizon, start))
         spend = self.spend.expected_spend(data)
         columns: dict[str, AnyArray] = {
             "customer_id": data.customer_id,
@@ -242,7 +242,7 @@ class FittedCLV:
             "expected_purchases": (
                 discounted
                 if horizon is None
-                else self._transactions(data, self._plain(horizon, start))
+                else self._transactions(data, self._plain(data, horizon, start))
             ),
             "expected_spend": spend,
             "clv": self._margin(data) * spend * discounted,
@@ -251,13 +251,13 @@ class FittedCLV:
             "flags": self._flags(data),
         }
         frame = pd.DataFrame(columns)
-        frame.attrs.update(self.purchases._provenance(data, horizon))
+        frame.attrs.update(self.purchases.provenance(data, horizon))
         frame.attrs.update(discount=str(self.model.discount), margin=str(self.model.margin))
         return frame
 
     def totals(
         self,
-        data: RFMSummary,
+        data: Summary,
         horizon: HorizonLike | None = None,
         start: HorizonLike | None = None,
         level: float = 0.9,
@@ -296,10 +296,10 @@ class FittedCLV:
         """
         import pandas as pd
 
-        evaluates = [self._evaluate(horizon, start)]
+        evaluates = [self._evaluate(data, horizon, start)]
         rows = [("discounted value", 0, True, True)]  # name, evaluation, in money, after margin
         if horizon is not None:
-            evaluates.append(self._plain(horizon, start))
+            evaluates.append(self._plain(data, horizon, start))
             rows = [
                 ("purchases", 1, False, False),
                 ("revenue", 1, True, False),
@@ -365,43 +365,46 @@ class FittedCLV:
         head = repr(self).splitlines()[0]
         return f"<p><b>{head}</b></p>{self.purchases._repr_html_()}{self.spend._repr_html_()}"
 
-    def _evaluate(self, horizon: HorizonLike | None, start: HorizonLike | None) -> Evaluate:
+    def _evaluate(
+        self, data: Summary, horizon: HorizonLike | None, start: HorizonLike | None
+    ) -> Evaluate:
         """Discounted purchases in the window, per draw and history."""
-        fit, discount = self.purchases, self.model.discount
+        discount, quantities = self.model.discount, self.purchases.quantities(data)
         if self.model.timing == "continuous":
-            return fit._discounted(discount, *fit._window(horizon, start))
+            return quantities.discounted(discount, *self.purchases.window(horizon, start))
         if horizon is None or start is not None:
             raise UnitError("timing='month_end' needs a horizon, from now on.")
         months = Horizon.parse(horizon).to(TimeUnit.MONTH)
         if abs(months - round(months)) > 1e-9 or months < 1:
             raise UnitError(f"timing='month_end' needs whole months, got {horizon}.")
-        return fit._month_end(discount, round(months))
+        return quantities.month_end(discount, round(months))
 
-    def _plain(self, horizon: HorizonLike | None, start: HorizonLike | None) -> Evaluate:
+    def _plain(
+        self, data: Summary, horizon: HorizonLike | None, start: HorizonLike | None
+    ) -> Evaluate:
         """Undiscounted purchases in the window."""
-        return self.purchases._discounted(
-            DiscountRate(0.0, TimeUnit.YEAR), *self.purchases._window(horizon, start)
-        )
+        return self.purchases.quantities(data).expected(*self.purchases.window(horizon, start))
 
-    def _transactions(self, data: RFMSummary, evaluate: Evaluate) -> FloatArray:
-        return self.purchases._per_customer(data, evaluate)
+    def _transactions(self, data: Summary, evaluate: Evaluate) -> FloatArray:
+        quantities = self.purchases.quantities(data)
+        return quantities.mean(evaluate, self.purchases.estimate, quantities.histories(data))
 
     def _interval(
         self,
-        data: RFMSummary,
+        data: Summary,
         horizon: HorizonLike | None,
         start: HorizonLike | None,
         level: float,
     ) -> FloatArray:
         tails, margin = probabilities(level), self._margin(data)
         ends = np.empty((2, len(data)))
-        for customers, (count,), spend in self._draws(data, [self._evaluate(horizon, start)]):
+        for customers, (count,), spend in self._draws(data, [self._evaluate(data, horizon, start)]):
             value = _worth(count * margin[customers], spend)
             ends[:, customers] = columnwise_quantiles(value, tails)
         return ends
 
     def _draws(
-        self, data: RFMSummary, evaluates: Sequence[Evaluate]
+        self, data: Summary, evaluates: Sequence[Evaluate]
     ) -> Iterator[tuple[IntArray, list[FloatArray], FloatArray]]:
         """Customers in groups, with draws of purchases (for each evaluation) and of spend.
 
@@ -410,7 +413,7 @@ class FittedCLV:
         rng = np.random.default_rng(0)
         params = self.purchases.estimate.sample(INTERVAL_DRAWS, rng)
         spend_params = self.spend.estimate.sample(INTERVAL_DRAWS, rng)
-        h = self.purchases._histories(data)
+        h = self.purchases.quantities(data).histories(data)
         # blocks take histories in this order, so each has a run of the customers sorted by it
         place = np.empty(len(h), dtype=np.int64)
         place[h.by_age] = np.arange(len(h))
@@ -428,8 +431,8 @@ class FittedCLV:
                 yield some, [np.take(v, column, axis=1) for v in values], spend
             done += len(block.rows)
 
-    def _margin(self, data: RFMSummary) -> FloatArray:
-        check_summary(data)
+    def _margin(self, data: Summary) -> FloatArray:
+        clock_of(data, self.purchases.model.container)
         if isinstance(self.model.margin, str):
             margin = data.column(self.model.margin)
             if (too_much := margin > 1).any():
@@ -439,11 +442,12 @@ class FittedCLV:
             return margin
         return np.full(len(data), self.model.margin)
 
-    def _flags(self, data: RFMSummary) -> AnyArray:
-        x, m = monetary(data)
+    def _flags(self, data: Summary) -> AnyArray:
+        x, _ = monetary(data)
         flags = np.full(len(data), "", dtype=object)
         flags[x == 0] = "one-time buyer: base mean spend"
-        flags[(x > 0) & (m < 0)] = "negative mean value: base mean spend"
+        no_use = (x > 0) & ~self.spend.informative(data)
+        flags[no_use] = "mean value not positive: base mean spend"
         return flags
 
 

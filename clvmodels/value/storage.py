@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from clvmodels.exceptions import DataError
+from clvmodels.models.covariates import Covariates, Design
 from clvmodels.models.fitted_purchases import FittedPurchases
-from clvmodels.models.spend import FittedSpend
+from clvmodels.models.purchases import PurchaseModel
+from clvmodels.models.registry import OPPORTUNITY_MODELS, PURCHASE_MODELS, SPEND_MODELS
+from clvmodels.models.spend import FittedSpend, SpendModel
 from clvmodels.models.storage import (
     dump_purchases,
     dump_spend,
-    load_purchases,
-    load_spend,
+    load_clock,
+    load_estimate,
     read_json,
 )
 from clvmodels.units import DiscountRate
@@ -70,8 +73,37 @@ def load(path: str | Path) -> FittedPurchases | FittedSpend | FittedCLV:
         raise DataError(f"{path} holds no fit that this clvmodels knows: {error!r}.") from error
 
 
+def _load_purchases(document: Mapping[str, Any]) -> FittedPurchases:
+    models = {**PURCHASE_MODELS, **OPPORTUNITY_MODELS}
+    model: PurchaseModel = models[document["model"]](**_choices(document))
+    return FittedPurchases(
+        load_estimate(document["estimate"]),
+        model,
+        load_clock(document["clock"]),
+        _load_design(document, model),
+    )
+
+
+def _load_spend(document: Mapping[str, Any]) -> FittedSpend:
+    model = SPEND_MODELS[document["model"]](**_choices(document))
+    return FittedSpend(load_estimate(document["estimate"]), model, _load_design(document, model))
+
+
+def _choices(document: Mapping[str, Any]) -> dict[str, Any]:
+    choices = dict(document["choices"])
+    if "covariates" in choices:
+        choices["covariates"] = Covariates(**choices["covariates"])
+    return choices
+
+
+def _load_design(document: Mapping[str, Any], model: PurchaseModel | SpendModel) -> Design | None:
+    if document["design"] is None:
+        return None
+    return Design.from_dict(document["design"], model.covariates, model.processes)
+
+
 def _load_clv(document: Mapping[str, Any]) -> FittedCLV:
-    purchases, spend = load_purchases(document["purchases"]), load_spend(document["spend"])
+    purchases, spend = _load_purchases(document["purchases"]), _load_spend(document["spend"])
     model = CLVModel(
         purchases=purchases.model,
         spend=spend.model,
@@ -83,7 +115,7 @@ def _load_clv(document: Mapping[str, Any]) -> FittedCLV:
 
 
 _ROLES: Mapping[str, Callable[[Mapping[str, Any]], FittedPurchases | FittedSpend | FittedCLV]] = {
-    "purchases": load_purchases,
-    "spend": load_spend,
+    "purchases": _load_purchases,
+    "spend": _load_spend,
     "clv": _load_clv,
 }

@@ -142,7 +142,7 @@ def test_screening_of_starts_changes_nothing(model, monkeypatch):
 def test_likelihoods_in_parts_add_up(model, monkeypatch):
     from clvmodels.inference import problem
 
-    whole = model()._problem(load_cdnow_summary())
+    whole = model()._problem(load_cdnow_summary())[0]
     theta = np.array([0.3, 5.0, 0.7, 2.0])
     together = whole.objective()(theta)
     monkeypatch.setattr(problem, "_ROWS_PER_THREAD", 100)

@@ -8,14 +8,20 @@ from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.registry import PURCHASE_MODELS, SPEND_MODELS
 from clvmodels.units import DiscountRate, TimeUnit
 
+EVERY = {**PURCHASE_MODELS, **SPEND_MODELS}
+# choices that a model cannot do without here
+CHOICES = {"beta_geo_cnbd": {"k": 2}, "modified_beta_geo_cnbd": {"k": 2}}
 # true parameters to simulate from: the orders of magnitude of CDNOW, in weeks and dollars
 TRUE = {
     "nbd": {"r": 0.385, "alpha": 12.07},
     "beta_geo": {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426},
     "modified_beta_geo": {"r": 0.525, "alpha": 6.183, "a": 0.891, "b": 1.614},
+    "beta_geo_cnbd": {"r": 0.8, "alpha": 2.0, "a": 0.9, "b": 2.5},
+    "modified_beta_geo_cnbd": {"r": 0.8, "alpha": 2.0, "a": 0.9, "b": 2.5},
+    "lognormal_normal": {"median": 26.77, "sigma": 0.56, "tau": 0.48},
     "gamma_gamma": {"p": 6.25, "q": 3.74, "v": 15.44},
 }
-MODELS = {**PURCHASE_MODELS, **SPEND_MODELS}
+MODELS = {key: model(**CHOICES.get(key, {})) for key, model in EVERY.items()}
 ANNUAL = DiscountRate(0.15, per="year")
 # a one-time buyer of today and of long ago, regulars, one long gone, one dead and busy
 PEOPLE = RFMSummary.from_arrays(
@@ -31,13 +37,13 @@ every_purchase_model = pytest.mark.parametrize("key", PURCHASE_MODELS)
 
 def given(key, time_unit="week", **changes):
     unit = {"time_unit": time_unit} if key in PURCHASE_MODELS else {}
-    return MODELS[key]().with_params(**{**TRUE[key], **changes}, **unit)
+    return MODELS[key].with_params(**{**TRUE[key], **changes}, **unit)
 
 
 def problem_of(key, data):
-    model = MODELS[key]()
+    model = MODELS[key]
     if key in PURCHASE_MODELS:
-        return model._problem(data)
+        return model._problem(data)[0]
     buyers = data.frequency > 0
     return model.problem(data.frequency[buyers], data.monetary_value[buyers], np.ones(buyers.sum()))
 
@@ -57,6 +63,7 @@ def in_unit(data, unit):
     other = RFMSummary(
         customer_id=data.customer_id, frequency=data.frequency, recency=data.recency * factor,
         T=data.T * factor, monetary_value=data.monetary_value, time_unit=unit, weight=data.weight,
+        litt=None if data.litt is None else data.litt + data.frequency * np.log(factor),
     )  # fmt: skip
     return other, factor
 

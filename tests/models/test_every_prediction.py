@@ -55,6 +55,8 @@ def test_expected_purchases_start_at_nothing_and_grow(key):
     assert (np.diff(expected, axis=0) >= 0).all()
     alive = fit.probability_alive(PEOPLE) > 1e-12
     assert (np.diff(expected[:, alive], axis=0) > 0).all()
+    if fit.model.stages > 1:  # the next purchase may need more than one step
+        return
     # at first at the posterior rate of those alive
     rate = (TRUE[key]["r"] + PEOPLE.frequency) / (TRUE[key]["alpha"] + PEOPLE.T)
     at_first = fit.probability_alive(PEOPLE) * rate * 1e-6
@@ -234,13 +236,13 @@ def test_tidy_table_keeps_order_and_ids(key, fits, cdnow):
     )
     if key in PURCHASE_MODELS:
         assert table.attrs["horizon"] == "39 weeks"
-        assert table.attrs["model"] == MODELS[key].title
+        assert table.attrs["model"] == MODELS[key].label
 
 
 @every_model
 def test_tables_and_odd_values_get_an_answer_that_helps(key, cdnow):
     with pytest.raises(DataError, match="from_frame"):
-        MODELS[key]().fit(cdnow.to_pandas())
+        MODELS[key].fit(cdnow.to_pandas())
     with pytest.raises(DataError, match="from_frame"):
         expectations(given(key), cdnow.to_pandas())
     name = next(iter(TRUE[key]))
@@ -292,7 +294,7 @@ def test_simulated_spend_has_the_moments_of_the_model(key):
     m = m[x > 0]
     # q = 3.74: the variance exists
     assert abs(m.mean() - fit.population_mean) < 4 * m.std() / np.sqrt(len(m))
-    median = fit.model.population_median(**TRUE[key])
+    median = fit.population_median
     once = fit.simulate(np.ones(n), seed=2)
     assert abs((once < median).mean() - 0.5) < 4 * 0.5 / np.sqrt(n)
 
@@ -301,7 +303,7 @@ def test_simulated_spend_has_the_moments_of_the_model(key):
 @every_model
 def test_twenty_thousand_customers_give_the_parameters_back(key):
     for seed in range(3):
-        fit = MODELS[key]().fit(simulated(key, 20_000, seed))
+        fit = MODELS[key].fit(simulated(key, 20_000, seed))
         assert fit.diagnostics.converged
         table = fit.summary().set_index("parameter")
         z = (np.log(table.estimate) - np.log(pd.Series(TRUE[key]))) / (table.se / table.estimate)
@@ -314,7 +316,7 @@ def test_parameter_intervals_cover_at_their_level(key):
     inside = []
     for seed in range(200):
         data = simulated(key, 2_000, seed)
-        table = MODELS[key]().fit(data).summary(level=0.9).set_index("parameter")
+        table = MODELS[key].fit(data).summary(level=0.9).set_index("parameter")
         true = pd.Series(TRUE[key])
         inside.append((table.lo < true) & (true < table.hi))
     share = pd.DataFrame(inside).mean()

@@ -83,7 +83,7 @@ def test_gamma_gamma(rounded):
 
 def test_bg_nbd_likelihood_where_everyone_starts(rounded):
     # Fader, Hardie and Lee (2005), note 004: LL of -13887.7 at (1, 1, 1, 1)
-    nll, _, _ = BetaGeoModel()._problem(rounded).objective()(np.ones(4))
+    nll, _, _ = BetaGeoModel()._problem(rounded)[0].objective()(np.ones(4))
     assert -nll == pytest.approx(-13887.7, abs=0.05)
 
 

@@ -21,7 +21,7 @@ def test_is_plain_json_with_a_version(fit, tmp_path):
     document = json.loads((tmp_path / "fit.json").read_text())
     assert document["format"] == "clvmodels"
     assert document["version"] == VERSION
-    assert document["time_unit"] == "week"
+    assert document["clock"] == {"counts": "time", "unit": "week"}
     assert document["estimate"]["point"]["alpha"] == [[4.414]]
     assert load(str(tmp_path / "fit.json")).params == fit.params
 
@@ -70,7 +70,8 @@ def test_damaged_fits_are_refused(fit, tmp_path):
     fit.save(path)
     document = json.loads(path.read_text())
     for change in (
-        {"time_unit": "fortnight"},
+        {"clock": {"counts": "time", "unit": "fortnight"}},
+        {"clock": {"counts": "sheep"}},
         {"model": "psychic"},
         {"estimate": {}},
         {"estimate": "none"},

@@ -7,7 +7,7 @@ import pytest
 
 from clvmodels.data.summary import RFMSummary
 from clvmodels.models.beta_geo import BetaGeoModel
-from clvmodels.report.display import ACTUAL
+from clvmodels.evaluation.frequency import ACTUAL
 from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram
 from clvmodels.report.tracking import Tracking
 from clvmodels.units import Horizon

@@ -1,0 +1,560 @@
+"""Time-invariant covariates: which parameters they multiply, and the likelihood with them.
+
+Fader and Hardie (2007), Incorporating Time-Invariant Covariates into the Pareto/NBD and BG/NBD
+Models (note 019). A coefficient g of a standardised column z multiplies a parameter of each
+customer by e^(g z), or divides it. Parameters are positive and estimated in logs, so what is
+carried is the multiplier e^g, the effect of one standard deviation; that of no effect is 1.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from numbers import Real
+from typing import Any, Literal, Self, TypeAlias, final, get_args
+
+import numpy as np
+
+from clvmodels._typing import AnyArray, FloatArray, IntArray, Params
+from clvmodels.data.columns import finite_column
+from clvmodels.data.opportunities import OpportunitySummary
+from clvmodels.data.summary import RFMSummary
+from clvmodels.exceptions import DataError, ParameterError, rule_broken
+from clvmodels.inference.estimate import Estimate
+from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.models.fitted import probabilities
+
+ProcessName: TypeAlias = Literal["purchase", "dropout", "both", "spend"]
+RowDerivatives: TypeAlias = Callable[..., tuple[FloatArray, FloatArray, FloatArray]]
+"""A kernel's log-likelihood, gradient and Hessian of each row, in the logs of its parameters."""
+
+_PROCESSES = get_args(ProcessName)
+_FARTHEST = 50.0  # log of the largest effect, 5e21: so much is taken for any beyond it
+_ALIKE = 1e-12  # relative differences of a column that are rounding errors of a constant
+_DEPENDENT = 1e-10  # variance, of columns of variance one, that passes for none
+_ROWS = 8192  # at once: what they need fits into the cache
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Covariates:
+    """Which columns of the summary act on which process.
+
+    Columns are standardised when a model is fitted, with means and standard deviations that are
+    kept and applied to whoever is predicted. A positive effect means more: of a higher value
+    customers buy faster, drop out faster, spend more.
+
+    Parameters
+    ----------
+    purchase : str or sequence of str
+        Columns that act on the rate of purchases.
+    dropout : str or sequence of str
+        Columns that act on dropout. The BG family has two coefficients for each, of a and of b.
+    both : str or sequence of str
+        Columns with one and the same multiplier for purchases and dropout.
+    spend : str or sequence of str
+        Columns that act on the value of a purchase, for spend models.
+    ridge : float
+        Adds ridge / 2 times the sum of squared coefficients of the standardised columns to the
+        negative log-likelihood: a normal prior with standard deviation ridge**-0.5, on the
+        coefficients alone.
+
+    Raises
+    ------
+    ParameterError
+        If a column is named twice for one process, or the ridge is negative.
+
+    References
+    ----------
+    Fader and Hardie (2007), Incorporating Time-Invariant Covariates into the Pareto/NBD and BG/NBD
+    Models, note 019.
+
+    Examples
+    --------
+    >>> Covariates(purchase="income", dropout=["income", "channel"])
+    Covariates(purchase=('income',), dropout=('income', 'channel'), both=(), spend=(), ridge=0.0)
+    """
+
+    purchase: Sequence[str] = ()
+    dropout: Sequence[str] = ()
+    both: Sequence[str] = ()
+    spend: Sequence[str] = ()
+    ridge: float = 0.0
+
+    def __post_init__(self) -> None:
+        for process in _PROCESSES:
+            object.__setattr__(self, process, _names(process, getattr(self, process)))
+        for process, names in (("purchase", self.purchase), ("dropout", self.dropout)):
+            if twice := [name for name in names if name in self.both]:
+                raise ParameterError(
+                    f"{twice[0]!r} is named in both= and in {process}=. Once will do: both= is for "
+                    "the two processes."
+                )
+        if isinstance(self.ridge, bool) or not isinstance(self.ridge, Real):
+            raise ParameterError(f"ridge must be a number, got {self.ridge!r}.")
+        if not (np.isfinite(self.ridge) and self.ridge >= 0):
+            raise ParameterError(f"ridge must be 0 or positive, and finite, got {self.ridge!r}.")
+        object.__setattr__(self, "ridge", float(self.ridge))
+
+    def __bool__(self) -> bool:
+        return bool(self.columns)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, each once, in the order of their first mention."""
+        named = chain(self.purchase, self.dropout, self.both, self.spend)
+        return tuple(dict.fromkeys(named))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One coefficient per column.
+
+    Attributes
+    ----------
+    name : str
+        What comes before the column in the names of its coefficients.
+    signs : tuple of (str, int)
+        Parameters it acts on: 1 multiplies them by e^(g z), -1 divides them.
+    meaning : str
+        What the multiplier e^g multiplies.
+    reads : int
+        Its sign in the effect on the process: -1 where a higher coefficient means less.
+    """
+
+    name: str
+    signs: tuple[tuple[str, int], ...]
+    meaning: str
+    reads: int = 1
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What the columns of one field of `Covariates` act on: in words, and by which effects."""
+
+    name: ProcessName
+    words: str
+    effects: tuple[Effect, ...]
+
+
+def _process(name: ProcessName, words: str, **signs: int) -> Process:
+    """A process with one effect."""
+    return Process(name, words, (Effect(name, tuple(signs.items()), words),))
+
+
+PURCHASE_RATE = _process("purchase", "the purchase rate", alpha=-1)
+
+WHILE_WAITING = (
+    PURCHASE_RATE,
+    _process("dropout", "the dropout rate", beta=-1),
+    _process("both", "the purchase rate and the dropout rate", alpha=-1, beta=-1),
+)
+"""Of models whose dropout rates are gamma with the scale beta."""
+
+AT_PURCHASE = (
+    PURCHASE_RATE,
+    Process(
+        "dropout",
+        "the odds of dropout after a purchase",
+        (
+            Effect("dropout_a", (("a", 1),), "a, and with it the odds of dropout,"),
+            Effect("dropout_b", (("b", 1),), "b, and with it the odds of staying,", -1),
+        ),
+    ),
+    _process("both", "the purchase rate and the odds of dropout after a purchase", alpha=-1, a=1),
+)
+"""Of models whose dropout after a purchase is beta: its mean odds are a / b."""
+
+
+def spend_process(scale: str) -> tuple[Process, ...]:
+    """Of a spend model whose amounts are proportional to the parameter `scale`."""
+    return (_process("spend", "the value of a purchase", **{scale: 1}),)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """An effect of one column; `column` is its place among the columns of the design."""
+
+    name: str
+    column: int
+    effect: Effect
+
+
+def coefficients(covariates: Covariates, processes: Sequence[Process]) -> tuple[Coefficient, ...]:
+    """The coefficients that a model with these processes has, in the order of its parameters.
+
+    Raises
+    ------
+    ParameterError
+        If columns are named for a process that the model does not have.
+    """
+    have = {process.name for process in processes}
+    for name in _PROCESSES:
+        if getattr(covariates, name) and name not in have:
+            raise ParameterError(
+                f"This model has no {name}= covariates; it takes {', '.join(sorted(have))}."
+            )
+    columns = covariates.columns
+    return tuple(
+        Coefficient(f"{effect.name}:{column}", columns.index(column), effect)
+        for process in processes
+        for effect in process.effects
+        for column in getattr(covariates, process.name)
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Design:
+    """How the covariates of a fit act on its parameters; stored with it.
+
+    Attributes
+    ----------
+    covariates : Covariates
+        The columns.
+    processes : tuple of Process
+        What they can act on in this model.
+    means, sds : tuple of float
+        Of each column over the customers fitted.
+    """
+
+    covariates: Covariates
+    processes: tuple[Process, ...]
+    means: tuple[float, ...]
+    sds: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        data: RFMSummary | OpportunitySummary,
+        covariates: Covariates,
+        processes: tuple[Process, ...],
+    ) -> Self:
+        """Standardise the columns of the customers to be fitted.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, holds text or gaps, is constant, or follows from others.
+        ParameterError
+            If the model lacks a process that columns are named for.
+        """
+        coefficients(covariates, processes)  # an error, where they do not fit together
+        means, sds = [], []
+        share = data.weights / data.customers()
+        for name in covariates.columns:
+            values = _values(data, name)
+            size = np.abs(values).max()  # of any size: its square may be beyond floats
+            if np.ptp(values) <= _ALIKE * size:
+                raise DataError(
+                    f"The covariate {name} is {values[0]:g} for all {len(data):,} customers, so it "
+                    "has no effect to be seen. Leave it out."
+                )
+            mean = share @ (values / size)
+            sds.append(float(size * np.sqrt(share @ (values / size - mean) ** 2)))
+            means.append(float(size * mean))
+        design = cls(covariates, tuple(processes), tuple(means), tuple(sds))
+        design._check_independence(share, design.matrix(data))
+        return design
+
+    @property
+    def coefficients(self) -> tuple[Coefficient, ...]:
+        """One per effect and column."""
+        return coefficients(self.covariates, self.processes)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The multipliers e^g, which come after the model's own parameters."""
+        columns = self.covariates.columns
+        return tuple(
+            Parameter(
+                c.name,
+                "pure",
+                f"one sd ({self.sds[c.column]:.3g}) more of {columns[c.column]} multiplies "
+                f"{c.effect.meaning} by this",
+            )
+            for c in self.coefficients
+        )
+
+    def matrix(self, data: RFMSummary | OpportunitySummary) -> FloatArray:
+        """Standardised columns, of shape (customers, columns).
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or holds text or gaps.
+        """
+        return self.standardised({name: _values(data, name) for name in self.covariates.columns})
+
+    def row(self, values: Mapping[str, float] | None) -> FloatArray:
+        """Standardised values of one new customer, of shape (1, columns); see `columns_of`."""
+        return self.standardised(self.columns_of(values, 1))
+
+    def columns_of(self, values: Mapping[str, Any] | None, customers: int) -> dict[str, FloatArray]:
+        """Columns of new customers from values by name, one for all of them or one for each.
+
+        Without values they are average in every column.
+
+        Raises
+        ------
+        ParameterError
+            If a column is missing or unknown, or its values are no finite numbers.
+        """
+        columns = self.covariates.columns
+        if values is None:
+            values = dict(zip(columns, self.means, strict=True))
+        if set(values) != set(columns):
+            raise ParameterError(
+                f"The fit has the covariates {', '.join(columns)}; got "
+                f"{', '.join(values) or 'none'}. Give a value for each, or none for the average."
+            )
+        out = {}
+        for name in columns:
+            try:
+                numbers = np.asarray(values[name], dtype=np.float64)
+                out[name] = np.broadcast_to(numbers, customers).copy()
+            except (TypeError, ValueError):
+                numbers = np.full(1, np.nan)
+            if not np.isfinite(numbers).all():
+                raise ParameterError(
+                    f"The covariate {name} takes a finite number, or one for each of {customers:,} "
+                    f"customers: {values[name]!r}."
+                )
+        return out
+
+    def standardised(self, columns: Mapping[str, FloatArray]) -> FloatArray:
+        """The columns less their means, in standard deviations, of shape (rows, columns)."""
+        scales = zip(self.covariates.columns, self.means, self.sds, strict=True)
+        return np.column_stack([(columns[name] - mean) / sd for name, mean, sd in scales])
+
+    def row_params(self, params: Params, z: FloatArray) -> dict[str, FloatArray]:
+        """The model's own parameters of each customer.
+
+        Parameters
+        ----------
+        params : mapping of str to ndarray of shape (draws, 1) or (draws, rows)
+            Those of the average customer, and the multipliers.
+        z : ndarray of shape (rows, columns)
+            Standardised covariates.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Of shape (draws, rows) where covariates act, else (draws, 1).
+        """
+        own = {c.name for c in self.coefficients}
+        shifts: dict[str, FloatArray] = {}
+        for c in self.coefficients:
+            step = np.log(params[c.name]) * z[:, c.column]
+            for name, sign in c.effect.signs:
+                shifts[name] = shifts.get(name, np.zeros(1)) + sign * step
+        factors = {k: np.exp(_bounded(v)) for k, v in shifts.items()}
+        return {k: v * factors.get(k, np.ones(1)) for k, v in params.items() if k not in own}
+
+    def extend(self, problem: Problem, row_derivatives: RowDerivatives, z: FloatArray) -> Problem:
+        """The likelihood with covariates of a model whose likelihood without them is `problem`.
+
+        Parameters
+        ----------
+        problem : Problem
+            With one row for each row of `z`.
+        row_derivatives : callable
+            The kernel's, called with the columns and the parameters of `problem` by name.
+        z : ndarray of shape (rows, columns)
+            Standardised covariates.
+        """
+        ones, ridge = np.ones(len(self.coefficients)), self.covariates.ridge
+
+        def starts(data: Mapping[str, FloatArray], weight: FloatArray) -> Sequence[FloatArray]:
+            return [np.append(start, ones) for start in problem.starts(data, weight)]
+
+        return replace(
+            problem,
+            parameters=(*problem.parameters, *self.parameters),
+            data={**problem.data, **{f"z{k}": column for k, column in enumerate(z.T)}},
+            compile=covariate_objective(row_derivatives, problem.names, self),
+            starts=starts,
+            penalty=ridge_penalty(ridge, len(problem.parameters)) if ridge else None,
+        )
+
+    def sentences(self, estimate: Estimate, level: float = 0.9) -> list[str]:
+        """What one standard deviation more of each column does to each process, in words."""
+        columns, out = self.covariates.columns, []
+        for process in self.processes:
+            for column in getattr(self.covariates, process.name):
+                reads = {f"{effect.name}:{column}": effect.reads for effect in process.effects}
+                contrast = np.array([reads.get(name, 0) for name in estimate.names])
+                value = np.exp(contrast @ np.log(list(estimate.means.values())))
+                out.append(
+                    f"One sd ({self.sds[columns.index(column)]:.3g}) more of {column} multiplies "
+                    f"{process.words} by {_figure(value)}{_interval(estimate, contrast, level)}."
+                )
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a stored fit needs besides the model."""
+        return {"means": list(self.means), "sds": list(self.sds)}
+
+    @classmethod
+    def from_dict(
+        cls, document: Mapping[str, Any], covariates: Covariates, processes: tuple[Process, ...]
+    ) -> Self:
+        """The design of a document made by `to_dict`, for the same model."""
+        return cls(covariates, processes, tuple(document["means"]), tuple(document["sds"]))
+
+    def _acting_on(self, name: str, z: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Which coefficients act on a parameter, and the columns they come with, signed."""
+        acting = [
+            (place, c.column, dict(c.effect.signs)[name])
+            for place, c in enumerate(self.coefficients)
+            if name in dict(c.effect.signs)
+        ]
+        which, columns, signs = np.array(acting, dtype=np.int64).reshape(-1, 3).T
+        return which, z[:, columns] * signs
+
+    def _check_independence(self, share: FloatArray, z: FloatArray) -> None:
+        """Columns that act on one parameter must not follow from each other."""
+        columns = np.array(self.covariates.columns)
+        for name in dict.fromkeys(name for c in self.coefficients for name, _ in c.effect.signs):
+            acting = sorted({c.column for c in self.coefficients if name in dict(c.effect.signs)})
+            some = z[:, acting]
+            variance, directions = np.linalg.eigh((some.T * share) @ some)
+            involved = (np.abs(directions[:, variance < _DEPENDENT]) > 1e-3).any(axis=1)
+            if involved.any():
+                raise DataError(
+                    f"The covariates {', '.join(columns[acting][involved])} are collinear: each "
+                    "follows from the others, so their effects cannot be told apart. Leave one "
+                    "out (of the 0/1 columns of one attribute, that of the usual level)."
+                )
+
+
+def covariate_objective(
+    row_derivatives: RowDerivatives, names: Sequence[str], design: Design
+) -> Callable[[Mapping[str, FloatArray], FloatArray], Objective]:
+    """The `compile` function of a likelihood with covariates, for parameters (names..., e^g...).
+
+    The log of each parameter is linear in the logs of what is estimated, so derivatives follow
+    from those of each row by the chain rule, with nothing left out.
+    """
+    size = len(names) + len(design.coefficients)
+
+    def compile_(data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
+        columns = [f"z{k}" for k in range(len(design.means))]
+        base = {name: values for name, values in data.items() if name not in columns}
+        z = np.column_stack([data[name] for name in columns])
+        places, linear = [], []
+        for k, name in enumerate(names):
+            which, signed = design._acting_on(name, z)
+            places.append(np.append(k, len(names) + which))
+            linear.append(np.column_stack([np.ones(len(z)), signed]))
+
+        def objective(theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+            logs = np.log(theta)
+            gradient, hessian, nll = np.zeros(size), np.zeros((size, size)), 0.0
+            for start in range(0, len(weight), _ROWS):
+                rows = slice(start, start + _ROWS)
+                params, slopes = dict(zip(names, theta, strict=False)), []
+                for name, X, at in zip(names, linear, places, strict=True):
+                    slope = X[rows].copy()
+                    if len(at) > 1:
+                        shift = slope[:, 1:] @ logs[at[1:]]
+                        params[name] *= np.exp(_bounded(shift))
+                        slope[np.abs(shift) > _FARTHEST, 1:] = 0.0
+                    slopes.append(slope)
+                here = {name: values[rows] for name, values in base.items()}
+                ll, first, second = row_derivatives(**here, **params)
+                w = weight[rows]
+                nll -= float(w @ ll)
+                for i, at in enumerate(places):
+                    gradient[at] -= slopes[i].T @ (w * first[:, i])
+                    for j in range(i + 1):
+                        term = slopes[i].T @ ((w * second[:, i, j])[:, None] * slopes[j])
+                        hessian[np.ix_(at, places[j])] -= term
+                        if j < i:
+                            hessian[np.ix_(places[j], at)] -= term.T
+            natural = (hessian - np.diag(gradient)) / np.outer(theta, theta)
+            return nll, gradient / theta, natural
+
+        return objective
+
+    return compile_
+
+
+def ridge_penalty(ridge: float, own: int) -> Objective:
+    """Half of `ridge` times the sum of squared coefficients, the logs of all but `own` parameters.
+
+    With derivatives in the parameters themselves, as an `Objective` has them.
+    """
+
+    def penalty(theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        g = np.log(theta)
+        g[:own] = 0.0
+        bend = np.where(np.arange(len(theta)) < own, 0.0, 1 - g)
+        return float(ridge / 2 * g @ g), ridge * g / theta, np.diag(ridge * bend / theta**2)
+
+    return penalty
+
+
+def _names(process: str, given: Any) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given)
+    for name in names:
+        if not isinstance(name, str):
+            raise ParameterError(f"{process}= takes names of columns, got {name!r}.")
+        if names.count(name) > 1:
+            raise ParameterError(f"{process}= names the column {name!r} twice. Name it once.")
+    return names
+
+
+def _values(data: RFMSummary | OpportunitySummary, name: str) -> FloatArray:
+    """A column as finite numbers, or an error that says what is wrong with it."""
+    raw = data.columns.get(name)
+    if raw is None or raw.dtype.kind in "biuf":
+        return data.column(name)
+    return finite_column(data.customer_id, {name: _parsed(data, name, raw)}, name)
+
+
+def _parsed(data: RFMSummary | OpportunitySummary, name: str, raw: AnyArray) -> FloatArray:
+    """Numbers among objects; what is neither a number nor missing is refused."""
+    import pandas as pd
+
+    values, missing = raw.tolist(), np.asarray(pd.isna(raw))
+    wrong = ~missing & np.array([not isinstance(v, Real | np.bool_) for v in values])
+    if wrong.any():
+        raise DataError(
+            rule_broken(
+                f"the covariate {name} must hold numbers, not {values[np.argmax(wrong)]!r}",
+                int(wrong.sum()),
+                len(data),
+                data.customer_id[wrong].tolist(),
+                "Code text as 0/1 columns, one per level but one, and dates as numbers.",
+            )
+        )
+    numbers = [np.nan if gap else float(v) for gap, v in zip(missing, values, strict=True)]
+    return np.array(numbers)
+
+
+def _bounded(shift: FloatArray) -> FloatArray:
+    return np.clip(shift, -_FARTHEST, _FARTHEST)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if 0.1 <= value < 100 else f"{value:.3g}"
+
+
+def _interval(estimate: Estimate, contrast: AnyArray, level: float) -> str:
+    """The interval of a product of powers of parameters, in words; nothing where there is none."""
+    from scipy.special import ndtri
+
+    tails = probabilities(level)
+    if estimate.covariance is not None:
+        centre = contrast @ np.log(list(estimate.means.values()))
+        se = np.sqrt(contrast @ estimate.covariance @ contrast)
+        low, high = np.exp(centre + se * ndtri(tails))
+    elif estimate.replicates is not None:
+        logs = np.log(np.hstack(list(estimate.replicates.values())))
+        low, high = np.exp(np.quantile(logs @ contrast, tails))
+    else:
+        return ""
+    return f" ({100 * level:.3g} % interval {_figure(low)} to {_figure(high)})"

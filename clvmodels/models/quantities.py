@@ -1,0 +1,289 @@
+"""What a purchase model says of a history at given parameters, ready to be averaged over draws.
+
+Whatever is conditional on being alive depends on (x, T) alone, so it is evaluated per distinct
+pair, multiplied by P(alive) per history, and at few ages where it is smooth in them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self, TypeAlias, final
+
+import numpy as np
+
+from clvmodels._typing import FloatArray, IntArray, Kernel, Params
+from clvmodels.data.histories import Histories
+from clvmodels.data.summary import RFMSummary
+from clvmodels.exceptions import ParameterError
+from clvmodels.models import averaging
+from clvmodels.models.ages import in_pieces, over_ages
+from clvmodels.models.averaging import Block, Evaluate
+from clvmodels.models.clock import Clock, Summary
+from clvmodels.models.covariates import Design
+from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities, whole_number
+from clvmodels.units import DiscountRate, Horizon, TimeUnit
+
+if TYPE_CHECKING:
+    from clvmodels.inference.estimate import Estimate
+    from clvmodels.models.purchases import PurchaseModel
+
+_OfAge: TypeAlias = Callable[[Params, FloatArray, FloatArray], FloatArray]
+"""Parameters, x and T of shape (pairs,) to values of shape (draws, pairs)."""
+
+_NODES = 40  # numbers per (x, T) pair while discounting, about
+_SEARCH_STEPS = 60  # halvings of log time: to a relative 1e-12 over twenty orders of magnitude
+_SOONEST, _LATEST = 1e-6, 1e9  # of waiting times, in the model's unit
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantities:
+    """A purchase model's quantities as functions of parameters and histories.
+
+    Attributes
+    ----------
+    model : PurchaseModel
+    clock : Clock
+        Set to when the observation of the customers ends.
+    design : Design or None
+        How parameters depend on covariates.
+    """
+
+    model: "PurchaseModel"
+    clock: Clock
+    design: Design | None = None
+
+    @property
+    def kernel(self) -> Kernel:
+        """The model's functions."""
+        return self.model.kernel
+
+    def set_to(self, data: Summary) -> Self:
+        """The same quantities from the end of observation of `data`."""
+        return replace(self, clock=self.clock.set_to(data))
+
+    def histories(self, data: Summary) -> Histories:
+        """Distinct histories with their covariates, in the model's time."""
+        z = None
+        if self.design is not None:
+            assert isinstance(data, RFMSummary)  # models of opportunities have no covariates
+            z = self.design.matrix(data)
+        return self.clock.histories(data, z)
+
+    def newcomer(self, covariates: Mapping[str, float] | None) -> Histories:
+        """A customer who has just bought for the first time."""
+        z = None if self.design is None else self.design.row(covariates)
+        return Histories.of(np.zeros(1), np.zeros(1), np.zeros(1), z=z)
+
+    # quantities
+
+    def alive(self) -> Evaluate:
+        """P(alive)."""
+
+        def evaluate(params: Params, block: Block) -> FloatArray:
+            return self._alive(self.at(params, block.z), block)
+
+        return evaluate
+
+    def alive_after(self, t: float) -> Evaluate:
+        """P(alive) after another `t`, whatever is bought until then."""
+        later = self._elapsed(t)
+
+        def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
+            out: FloatArray = self.kernel.survival_if_alive(x, T, later, **params)
+            return out
+
+        return self._if_alive(if_alive)
+
+    def expected(self, begin: float, end: float) -> Evaluate:
+        """Purchases expected from `begin` to `end`."""
+        t_1, t_2 = self._elapsed(begin), self._elapsed(end)
+
+        def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
+            out: FloatArray = self.kernel.purchases_if_alive(x, T, t_2, **params)
+            if begin == 0:
+                return out
+            before: FloatArray = self.kernel.purchases_if_alive(x, T, t_1, **params)
+            return np.maximum(out - before, 0.0)
+
+        return self._if_alive(if_alive)
+
+    def pmf(self, n: int, t: float) -> Evaluate:
+        """P(exactly n purchases within t)."""
+        n, length = whole_number("n", n, 0), self._elapsed(t)
+
+        def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
+            out: FloatArray = self.kernel.pmf_if_alive(np.float64(n), x, T, length, **params)
+            return out
+
+        def evaluate(params: Params, block: Block) -> FloatArray:
+            params = self.at(params, block.z)
+            alive = self._alive(params, block)
+            out = alive * self._mixed(if_alive, params, block, interpolated=False)
+            return out + (1 - alive) if n == 0 else out
+
+        return evaluate
+
+    def no_purchase(self, t: FloatArray) -> Evaluate:
+        """P(no purchase within t), for one `t` per history."""
+
+        def evaluate(params: Params, block: Block) -> FloatArray:
+            params = self.at(params, block.z)
+            alive = self._alive(params, block)
+            length = self.clock.elapsed(t[block.rows])
+            silent = [
+                self.kernel.pmf_if_alive(np.float64(0), block.x + stage, block.T, length, **params)
+                for stage in self._stages
+            ]
+            return alive * self._over_stages(silent, params, block) + (1 - alive)
+
+        return evaluate
+
+    def pmf_by_age(self, n: int) -> Evaluate:
+        """P(exactly n purchases by their age) of customers of whom only the age is known."""
+
+        def evaluate(params: Params, block: Block) -> FloatArray:
+            params = self.at(params, block.z)
+            zero = np.zeros(len(block.T))
+            alive = self.kernel.prob_alive(zero, zero, zero, **params)
+            out: FloatArray = alive * self.kernel.pmf_if_alive(
+                np.float64(n), zero, zero, block.T, **params
+            )
+            return out + (1 - alive) if n == 0 else out
+
+        return evaluate
+
+    def discounted(self, discount: DiscountRate, begin: float, end: float) -> Evaluate:
+        """Purchases from `begin` to `end`, discounted from now."""
+        if np.isinf(end) and discount.force(TimeUnit.YEAR) <= 0:
+            raise ParameterError(
+                f"An infinite future needs a positive discount rate, got {discount}. Give a "
+                "positive rate, or a horizon."
+            )
+        return self._if_alive(
+            lambda params, x, T: self.clock.discounted(
+                self.kernel, params, x, T, discount, begin, end
+            ),
+            _NODES,
+        )
+
+    def month_end(self, discount: DiscountRate, months: int) -> Evaluate:
+        """Purchases booked at the end of each month, as lifetimes does."""
+        month = self.clock.length(Horizon(1, TimeUnit.MONTH))
+        ends = self.clock.elapsed(month * np.arange(months + 1.0))
+        worth = (1 + discount.effective(TimeUnit.MONTH)) ** -np.arange(1.0, months + 1)
+
+        def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
+            spread = {name: values[..., None] for name, values in params.items()}
+            upto = self.kernel.purchases_if_alive(x[:, None], T[:, None], ends, **spread)
+            out: FloatArray = np.diff(upto, axis=-1) @ worth
+            return out
+
+        return self._if_alive(if_alive, _NODES)
+
+    # over draws
+
+    def mean(self, evaluate: Evaluate, estimate: "Estimate", h: Histories) -> FloatArray:
+        """Mean over the draws of the estimate, per customer."""
+        values: FloatArray = h.expand(averaging.mean(evaluate, estimate.point, h))
+        return values
+
+    def interval(
+        self, evaluate: Evaluate, estimate: "Estimate", h: Histories, level: float
+    ) -> FloatArray:
+        """Limits from draws of the parameters, of shape (2, customers)."""
+        draws = estimate.sample(INTERVAL_DRAWS, np.random.default_rng(0))
+        values: FloatArray = h.expand(averaging.quantiles(evaluate, draws, h, probabilities(level)))
+        return values
+
+    def waiting_time(self, quantile: float, estimate: "Estimate", h: Histories) -> FloatArray:
+        """Time by which a purchase has come with probability `quantile`; inf where it never is."""
+
+        def bought_by(t: FloatArray) -> FloatArray:
+            return 1 - averaging.mean(self.no_purchase(t), estimate.point, h)
+
+        low, high = np.full(len(h), np.log(_SOONEST)), np.full(len(h), np.log(_LATEST))
+        never = bought_by(np.exp(high)) < quantile
+        for _ in range(_SEARCH_STEPS):
+            middle = 0.5 * (low + high)
+            early = bought_by(np.exp(middle)) < quantile
+            low, high = np.where(early, middle, low), np.where(early, high, middle)
+        return np.where(never, np.inf, np.exp(high))
+
+    # how they are put together
+
+    def at(self, params: Params, z: FloatArray) -> Params:
+        """Parameters of the kernel, of shape (draws, 1), or (draws, rows) with covariates."""
+        return params if self.design is None else self.design.row_params(params, z)
+
+    def each_its_own(self, params: Params, draw: IntArray, z: FloatArray) -> Params:
+        """Parameters of rows that have a draw each, of shape (rows,)."""
+        if self.design is None:
+            return {name: values[draw, 0] for name, values in params.items()}
+        out: dict[str, FloatArray] = {}
+        for k in np.unique(draw):
+            rows = draw == k
+            one = self.at({name: values[[k]] for name, values in params.items()}, z[rows])
+            for name, values in one.items():
+                out.setdefault(name, np.empty(len(draw)))[rows] = values[0]
+        return out
+
+    def _elapsed(self, t: float) -> FloatArray:
+        return self.clock.elapsed(np.array([t]))
+
+    def _alive(self, params: Params, block: Block) -> FloatArray:
+        out: FloatArray = self.kernel.prob_alive(block.x, block.t_x, block.T, **params)
+        return out
+
+    @property
+    def _stages(self) -> list[float]:
+        return [j / self.model.stages for j in range(self.model.stages)]
+
+    def _if_alive(self, quantity: _OfAge, per_pair: int = 1) -> Evaluate:
+        """P(alive) times a quantity of those alive."""
+
+        def evaluate(params: Params, block: Block) -> FloatArray:
+            params = self.at(params, block.z)
+            return self._alive(params, block) * self._mixed(quantity, params, block, per_pair)
+
+        return evaluate
+
+    def _mixed(
+        self,
+        quantity: _OfAge,
+        params: Params,
+        block: Block,
+        per_pair: int = 1,
+        interpolated: bool = True,
+    ) -> FloatArray:
+        """A quantity of (x, T) per history, mixed over the stages of a purchase in the making."""
+        smooth = self.model.smooth_in
+        interpolated &= bool(smooth) and self.design is None
+        shift = float(min((params[name].min() for name in smooth), default=0.0))
+
+        def of_age(x: FloatArray, T: FloatArray) -> FloatArray:
+            if interpolated:
+                return over_ages(lambda x, T: quantity(params, x, T), x, T, shift, per_pair)
+            return in_pieces(
+                lambda some: quantity(_some(params, some), x[some], T[some]), len(x), per_pair
+            )
+
+        values = [
+            np.take(of_age(block.ages_x + stage, block.ages_T), block.pair, axis=-1)
+            for stage in self._stages
+        ]
+        return self._over_stages(values, params, block)
+
+    def _over_stages(self, values: list[FloatArray], params: Params, block: Block) -> FloatArray:
+        if len(values) == 1:
+            return values[0]
+        weights = self.kernel.stage_weights(block.x, block.t_x, block.T, **params)
+        out: FloatArray = np.einsum("kij,kij->ij", weights, np.broadcast_arrays(*values))
+        return out
+
+
+def _some(params: Params, columns: slice) -> Params:
+    """Parameters of some columns; those that all share stay as they are."""
+    return {
+        name: values if values.shape[-1] == 1 else values[:, columns]
+        for name, values in params.items()
+    }
