@@ -7,10 +7,10 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from clvmodels._typing import FloatArray, Params
+from clvmodels._typing import AnyArray, FloatArray, Kernel, Params
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem
-from clvmodels.models.purchases import check_positive
+from clvmodels.models.covariates import Covariates, Process, spend_process
 from clvmodels.models.spend import FittedSpend, SpendModel
 
 
@@ -21,6 +21,11 @@ class GammaGammaModel(SpendModel):
 
     Assumes that spend does not depend on purchase frequency; the fit's notes give the correlation.
     The log-likelihood is that of the mean purchase values (the average form).
+
+    Parameters
+    ----------
+    covariates : Covariates, optional
+        Columns of the summary that the value of a purchase depends on (`spend=`).
 
     Notes
     -----
@@ -50,6 +55,16 @@ class GammaGammaModel(SpendModel):
         Parameter("q", "pure", "shape over customers: the population mean is p v / (q - 1)"),
         Parameter("v", "money", "scale in the currency of the data (the papers' gamma)"),
     )
+    processes: ClassVar[tuple[Process, ...]] = spend_process("v")
+
+    covariates: Covariates = Covariates()
+
+    @property
+    def kernel(self) -> Kernel:
+        """See `SpendModel.kernel`."""
+        from clvmodels.kernels import gamma_gamma
+
+        return gamma_gamma
 
     def with_params(self, *, p: float, q: float, v: float) -> FittedSpend:
         """A fitted model with known parameters, to predict with published values.
@@ -73,12 +88,7 @@ class GammaGammaModel(SpendModel):
         ParameterError
             If a parameter is not positive and finite.
         """
-        values = {"p": p, "q": q, "v": v}
-        point = {name: np.array([[check_positive(name, value)]]) for name, value in values.items()}
-        return FittedSpend(
-            Estimate(method="given", point=point, covariance_note="The parameters were given."),
-            self,
-        )
+        return self._given({"p": p, "q": q, "v": v})
 
     def problem(self, x: FloatArray, m: FloatArray, weight: FloatArray) -> Problem:
         """See `SpendModel.problem`."""
@@ -91,7 +101,7 @@ class GammaGammaModel(SpendModel):
             starts=_starts,
         )
 
-    def notes(self, estimate: Estimate) -> list[str]:
+    def notes(self, problem: Problem, estimate: Estimate) -> list[str]:
         """See `SpendModel.notes`."""
         theta, loose = estimate.means, set(estimate.diagnostics.boundary)
         notes = []
@@ -102,15 +112,31 @@ class GammaGammaModel(SpendModel):
         if theta["q"] <= 1:
             notes.append(
                 f"q = {theta['q']:.3f} is not above 1: the mean spend of the population does not "
-                f"exist (its median is {self.population_median(**theta):,.4g}). Values of "
-                "customers with enough purchases still do."
+                f"exist (its median is {self.population_median(theta):,.4g}). Values of "
+                "customers with enough purchases still do. LognormalNormalModel is made for "
+                "such tails and always has a mean."
             )
         return notes
 
-    def population_median(self, p: float, q: float, v: float) -> float:
-        """Median of a single purchase over the population: v times that of a beta prime."""
+    def no_mean(self, estimate: Estimate) -> str:
+        """See `SpendModel.no_mean`."""
+        lowest = float(estimate.point["q"].min())
+        median = self.population_median(estimate.means)
+        return (
+            "The spend of the population has a tail too heavy for a mean: it does not exist at "
+            f"q = {lowest:.3f} <= 1 (its median is {median:,.4g}). Look for outliers, or fit "
+            "LognormalNormalModel, which always has a mean."
+        )
+
+    def informative(self, x: FloatArray, m: FloatArray) -> AnyArray:
+        """See `SpendModel.informative`."""
+        return (x > 0) & (m >= 0)
+
+    def population_median(self, params: Mapping[str, float]) -> float:
+        """See `SpendModel.population_median`: v times the median of a beta prime."""
         from scipy.special import betaincinv
 
+        p, q, v = params["p"], params["q"], params["v"]
         with np.errstate(divide="ignore"):  # for q below 1e-3 it exceeds the largest float
             return float(v * betaincinv(p, q, 0.5) / betaincinv(q, p, 0.5))
 

@@ -1,26 +1,33 @@
 """The role of a spend model: what a customer's purchases have been worth in, what the next is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 
-from clvmodels._typing import AnyArray, FloatArray, Params
-from clvmodels.data.summary import RFMSummary
-from clvmodels.exceptions import DataError, UndefinedMeanError, rule_broken
+from clvmodels._typing import AnyArray, FloatArray, IntArray, Kernel, Params
+from clvmodels.data.opportunities import OpportunitySummary
+from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError, rule_broken
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.models.averaging import ELEMENTS, columnwise_quantiles, draws_of
+from clvmodels.models.clock import Summary
+from clvmodels.models.covariates import Covariates, Design, Process
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
+from clvmodels.models.independence import correlate
+from clvmodels.models.purchases import check_positive
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ALIKE = 1e-9  # relative differences of spend from which no correlation can be computed
+_SUSPECTS = 5  # customers of each kind to look at for influence
+_MUCH = 2.0  # standard errors that no customer should move the estimates by
+_HARDLY_ANY = 2  # purchases that prove little
+_ENORMOUS = 50.0  # expected spend over the median that they should not be enough for
 
 
 class SpendModel(ABC):
@@ -29,13 +36,24 @@ class SpendModel(ABC):
     key: ClassVar[str]
     title: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
+    processes: ClassVar[tuple[Process, ...]]
+
+    @property
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """The functions of the model: a module of `clvmodels.kernels`."""
+
+    @property
+    @abstractmethod
+    def covariates(self) -> Covariates:
+        """Columns that the value of a purchase depends on."""
 
     @abstractmethod
     def problem(self, x: FloatArray, m: FloatArray, weight: FloatArray) -> Problem:
         """The likelihood of mean values `m` of `x` purchases, all positive."""
 
     @abstractmethod
-    def notes(self, estimate: Estimate) -> Sequence[str]:
+    def notes(self, problem: Problem, estimate: Estimate) -> Sequence[str]:
         """What a reader of the estimates should know."""
 
     @abstractmethod
@@ -43,7 +61,15 @@ class SpendModel(ABC):
         """Expected value of a purchase, of shape (draws, customers); inf where it has no mean."""
 
     @abstractmethod
-    def population_median(self, p: float, q: float, v: float) -> float:
+    def informative(self, x: FloatArray, m: FloatArray) -> AnyArray:
+        """Whether a mean value `m` of `x` purchases says anything of the customer's spend."""
+
+    @abstractmethod
+    def no_mean(self, estimate: Estimate) -> str:
+        """Why an expected value does not exist at these parameters, and the ways out."""
+
+    @abstractmethod
+    def population_median(self, params: Mapping[str, float]) -> float:
         """Median value of a purchase over the population."""
 
     @abstractmethod
@@ -54,7 +80,7 @@ class SpendModel(ABC):
         # what never changes is its own copy
         return self
 
-    def fit(self, data: RFMSummary, method: Method | None = None) -> "FittedSpend":
+    def fit(self, data: Summary, method: Method | None = None) -> "FittedSpend":
         """Estimate the parameters from the mean values of repeat purchases.
 
         Customers without repeat purchases, or whose mean value is not positive, tell nothing
@@ -62,7 +88,7 @@ class SpendModel(ABC):
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             With ``monetary_value``.
         method : Method, optional
             ``MLE()`` if not given.
@@ -98,9 +124,14 @@ class SpendModel(ABC):
                 )
             )
         weight = data.weights
-        problem = self.problem(x[usable], m[usable], weight[usable])
+        problem, design = self.problem(x[usable], m[usable], weight[usable]), None
+        if self.covariates:
+            buyers = data.select(usable)
+            design = Design.of(buyers, self.covariates, self.processes)
+            problem = design.extend(problem, self.kernel.row_derivatives, design.matrix(buyers))
         estimate = run(method, problem)
-        notes = [*estimate.diagnostics.notes, *self.notes(estimate)]
+        notes = [*estimate.diagnostics.notes, *self.notes(problem, estimate)]
+        notes += [] if design is None else design.sentences(estimate)
         left_out = (x > 0) & (m <= 0)
         if left_out.any():
             first = ", ".join(map(str, data.customer_id[left_out][:5].tolist()))
@@ -108,9 +139,30 @@ class SpendModel(ABC):
                 "Repeat buyers left out for a mean value that is not positive: "
                 f"{data.customers(left_out):,.0f}, first {first}."
             )
-        notes.append(_independence(x[usable], m[usable], weight[usable]))
+        ids = data.customer_id[usable]
+        notes += _influential(ids, problem, estimate)
+        if design is None:
+            notes += _taken_at_its_word(ids, problem, FittedSpend(estimate, self))
+        independence = correlate(x[usable], m[usable], weight[usable])
+        notes.append(
+            "Frequency and spend: no correlation can be computed."
+            if independence is None
+            else str(independence)
+        )
         diagnostics = replace(estimate.diagnostics, notes=tuple(notes))
-        return FittedSpend(replace(estimate, diagnostics=diagnostics), self)
+        return FittedSpend(replace(estimate, diagnostics=diagnostics), self, design)
+
+    def _given(self, values: Mapping[str, float]) -> "FittedSpend":
+        """A fitted model with known parameters."""
+        if self.covariates:
+            raise ParameterError(
+                "Known parameters are those of the model without covariates: leave them out."
+            )
+        point = {name: np.array([[check_positive(name, value)]]) for name, value in values.items()}
+        return FittedSpend(
+            Estimate(method="given", point=point, covariance_note="The parameters were given."),
+            self,
+        )
 
 
 @final
@@ -122,13 +174,17 @@ class FittedSpend(FittedModel):
     ----------
     model : SpendModel
         What was fitted.
+    design : Design or None
+        The covariates, as they were standardised for the fit.
     """
 
     model: SpendModel
+    design: Design | None = None
 
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
-        return self.model.parameters
+        effects = () if self.design is None else self.design.parameters
+        return (*self.model.parameters, *effects)
 
     @property
     def _title(self) -> str:
@@ -136,23 +192,30 @@ class FittedSpend(FittedModel):
 
     @property
     def population_mean(self) -> float:
-        """Mean value of a purchase over the population.
+        """Mean value of a purchase over the population; with covariates, at their means.
 
         Raises
         ------
         UndefinedMeanError
             If the distribution has no mean; the text gives its median.
         """
-        value = self._mean(np.zeros(1), np.zeros(1))[0]
+        z = None if self.design is None else self.design.row(None)
+        value = self._mean(np.zeros(1), np.zeros(1), z)[0]
         if not np.isfinite(value):
-            raise UndefinedMeanError(self._no_mean())
+            raise UndefinedMeanError(self.model.no_mean(self.estimate))
         return float(value)
 
-    def expected_spend(self, data: RFMSummary) -> FloatArray:
+    @property
+    def population_median(self) -> float:
+        """Median value of a purchase over the population, which exists where no mean does."""
+        return self.model.population_median(self.params)
+
+    def expected_spend(self, data: Summary) -> FloatArray:
         """Expected value of each customer's next purchase.
 
-        A weighted mean of the customer's own mean value and the population's. Customers without
-        repeat purchases, or with a negative mean value, have the population mean.
+        Rests on the population and on the customer's own mean value, which counts the more, the
+        more purchases there are. Customers whose own says nothing (`informative`) have the
+        population mean.
 
         Returns
         -------
@@ -161,29 +224,65 @@ class FittedSpend(FittedModel):
         Raises
         ------
         UndefinedMeanError
-            If some customer's expectation does not exist (a population without a mean).
+            If some customer's expectation does not exist (a population without a mean). Those
+            whose does are ``data.select(fit.has_mean(data))``.
         """
-        x, m = monetary(data)
-        value = self._mean(*_informative(x, m))
+        value = self._means(data)
         undefined = ~np.isfinite(value)
         if undefined.any():
             ids = data.customer_id[undefined].tolist()
+            remedy = (
+                f"{self.model.no_mean(self.estimate)} The others can be had by "
+                "data.select(fit.has_mean(data))."
+            )
             raise UndefinedMeanError(
-                rule_broken("expected spend must exist", len(ids), len(data), ids, self._no_mean())
+                rule_broken("expected spend must exist", len(ids), len(data), ids, remedy)
             )
         return value
 
-    def draws(self, data: RFMSummary, customers: AnyArray, params: Params) -> FloatArray:
+    def has_mean(self, data: Summary) -> AnyArray:
+        """Whether each customer's expected spend exists.
+
+        In a population without a mean that of customers with enough purchases still does.
+
+        Returns
+        -------
+        ndarray of bool of shape (customers,)
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> rfm = clv.datasets.load_cdnow_summary()
+        >>> fit = clv.GammaGammaModel().with_params(p=6.25, q=0.79, v=15.44)
+        >>> fit.has_mean(rfm).sum(), (rfm.frequency > 0).sum()
+        (np.int64(946), np.int64(946))
+        >>> fit.expected_spend(rfm.select(fit.has_mean(rfm)))[:2].round(2)
+        array([30.58, 28.16])
+        """
+        return np.isfinite(self._means(data))
+
+    def informative(self, data: Summary) -> AnyArray:
+        """Whether each customer's own mean value counts: not of no purchase, nor of net refunds.
+
+        Returns
+        -------
+        ndarray of bool of shape (customers,)
+        """
+        return self.model.informative(*monetary(data))
+
+    def draws(self, data: Summary, customers: AnyArray, params: Params) -> FloatArray:
         """Expected spend of some customers at given parameters, of shape (draws, customers)."""
         x, m = monetary(data)
-        return self.model.expected_spend(*_informative(x[customers], m[customers]), params)
+        z = self._z(data)
+        own = self._at(params, None if z is None else z[customers])
+        return self.model.expected_spend(*self._known(x[customers], m[customers]), own)
 
-    def predict(self, data: RFMSummary, level: float = 0.9) -> "pd.DataFrame":
+    def predict(self, data: Summary, level: float = 0.9) -> "pd.DataFrame":
         """One row per customer: customer_id, expected_spend, expected_spend_lo, expected_spend_hi.
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not.
         level : float
             Probability of the interval for the expectation, from parameter uncertainty.
@@ -206,13 +305,49 @@ class FittedSpend(FittedModel):
             }
         )
 
-    def simulate(self, frequency: FloatArray, seed: int = 0) -> FloatArray:
-        """Mean values of `frequency` purchases of new customers; NaN where there is none."""
+    def simulate(
+        self,
+        frequency: FloatArray,
+        seed: int = 0,
+        covariates: Mapping[str, Any] | None = None,
+    ) -> FloatArray:
+        """Mean values of `frequency` purchases of new customers; NaN where there is none.
+
+        Parameters
+        ----------
+        frequency : array_like of shape (customers,)
+            How many purchases each makes.
+        seed : int
+            The same seed gives the same values.
+        covariates : mapping of str to float or ndarray of shape (customers,), optional
+            The customers' covariates, where the model has any.
+        """
         point = {name: values[:1] for name, values in self.estimate.point.items()}
         rng = np.random.default_rng(seed)
         x = np.asarray(frequency, dtype=np.float64)
+        if self.design is not None:
+            columns = self.design.columns_of(covariates, len(x))
+            point = self.design.row_params(point, self.design.standardised(columns))
         means: FloatArray = self.model.simulate(x, rng, point)[0]
         return means
+
+    def loglik_of(self, data: Summary) -> float:
+        """Log-likelihood of some customers at the estimates: those fitted, or others.
+
+        Parameters
+        ----------
+        data : RFMSummary or OpportunitySummary
+            In the currency of the fit. Customers that a fit leaves out are left out here too.
+        """
+        x, m = monetary(data)
+        usable = (x > 0) & (m > 0)
+        problem = self.model.problem(x[usable], m[usable], data.weights[usable])
+        z = self._z(data)
+        if self.design is not None and z is not None:
+            rows = self.model.kernel.row_derivatives
+            problem = self.design.extend(problem, rows, z[usable])
+        theta = np.array(list(self.params.values()))
+        return problem.loglik(problem.objective()(theta)[0], theta)
 
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON: parameters, covariance, diagnostics; no customer rows.
@@ -226,25 +361,35 @@ class FittedSpend(FittedModel):
 
         write_json(dump_spend(self), path)
 
-    def _mean(self, x: FloatArray, m: FloatArray) -> FloatArray:
+    def _mean(self, x: FloatArray, m: FloatArray, z: FloatArray | None) -> FloatArray:
         point = self.estimate.point
         step = max(1, ELEMENTS // draws_of(point))
-        parts = [
-            self.model.expected_spend(x[i : i + step], m[i : i + step], point).mean(axis=0)
-            for i in range(0, len(x), step)
-        ]
+        parts = []
+        for i in range(0, len(x), step):
+            some = slice(i, i + step)
+            own = self._at(point, None if z is None else z[some])
+            parts.append(self.model.expected_spend(x[some], m[some], own).mean(axis=0))
         return np.concatenate(parts)
 
-    def _no_mean(self) -> str:
-        median = self.model.population_median(**self.params)
-        return (
-            "The spend of the population has a tail too heavy for a mean "
-            f"(q = {self.params['q']:.3f} <= 1; its median is {median:,.4g}). Look for outliers, "
-            "or value only customers with repeat purchases."
-        )
+    def _means(self, data: Summary) -> FloatArray:
+        return self._mean(*self._known(*monetary(data)), self._z(data))
+
+    def _z(self, data: Summary) -> FloatArray | None:
+        return None if self.design is None else self.design.matrix(data)
+
+    def _at(self, params: Params, z: FloatArray | None) -> Params:
+        """Parameters of shape (draws, 1), or (draws, customers) with covariates."""
+        if self.design is None or z is None:
+            return params
+        return self.design.row_params(params, z)
+
+    def _known(self, x: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Purchases and mean values, both 0 where they say nothing."""
+        known = self.model.informative(x, m)
+        return np.where(known, x, 0.0), np.where(known, m, 0.0)
 
 
-def monetary(data: RFMSummary) -> tuple[FloatArray, FloatArray]:
+def monetary(data: Summary) -> tuple[FloatArray, FloatArray]:
     """Purchases behind the mean value, and the mean value.
 
     Raises
@@ -252,45 +397,54 @@ def monetary(data: RFMSummary) -> tuple[FloatArray, FloatArray]:
     DataError
         If the summary has no monetary value.
     """
-    check_summary(data)
-    if data.monetary_value is None:
+    given = data if isinstance(data, OpportunitySummary) else check_summary(data)
+    if given.monetary_value is None:
         raise DataError(
             "The summary has no monetary_value, so there is no spend to model. Give `value=` to "
             "rfm_summary, or a monetary_value column to RFMSummary.from_frame."
         )
-    return data.frequency + data.first_value_included, data.monetary_value
+    return given.frequency + given.first_value_included, given.monetary_value
 
 
-def _informative(x: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Set aside mean values that say nothing: of no purchase, or negative."""
-    known = (x > 0) & (m >= 0)
-    return np.where(known, x, 0.0), np.where(known, m, 0.0)
+def _influential(ids: AnyArray, problem: Problem, estimate: Estimate) -> list[str]:
+    """Name the customer who alone moves the estimates by more than two standard errors.
+
+    Looks at the largest and smallest mean values and the busiest customers, where such are.
+    """
+    if estimate.spread is None:
+        return []
+    theta = np.array(list(estimate.means.values()))
+    x, m = problem.data["x"], problem.data["m"]
+    suspects = np.unique(np.concatenate([_lowest(key) for key in (m, -m, -x)]))
+    shifts = []
+    for row in suspects:
+        one = replace(problem.at(np.array([row])).reweighted(np.ones(1)), penalty=None)
+        score = one.objective()(theta)[1] * theta
+        shifts.append(float(np.linalg.norm(score @ estimate.spread)))
+    most = int(np.argmax(shifts))
+    if shifts[most] < _MUCH:
+        return []
+    row = suspects[most]
+    return [
+        f"Customer {ids[row]} (mean value {m[row]:,.4g}, purchases {x[row]:,.0f}) alone moves the "
+        f"estimates by {shifts[most]:.1f} standard errors. Check these orders."
+    ]
 
 
-def _independence(x: FloatArray, m: FloatArray, weight: FloatArray) -> str:
-    """Correlation of frequency and spend, which the model takes for zero."""
-    customers = weight.sum()
-    if customers < 4 or np.ptp(x) == 0 or np.ptp(m) < _ALIKE * m.max():
-        return "Frequency and spend: no correlation can be computed."
-    pearson = _correlation(x, m, weight)
-    # Fisher's z, whose variance is 1 / (n - 3)
-    z, half = np.arctanh(np.clip(pearson, -1 + 1e-15, 1 - 1e-15)), 1.96 / np.sqrt(customers - 3)
-    ranks = _correlation(_midranks(x, weight), _midranks(m, weight), weight)
-    return (
-        f"Frequency and spend are taken as independent; their correlation is "
-        f"{pearson:.3f} (95 % interval {np.tanh(z - half):.3f} to {np.tanh(z + half):.3f}), of "
-        f"ranks {ranks:.3f}."
-    )
+def _taken_at_its_word(ids: AnyArray, problem: Problem, fit: "FittedSpend") -> list[str]:
+    """Name the customer of whom one or two enormous orders are expected to be the rule."""
+    x, m = problem.data["x"], problem.data["m"]
+    row = int(np.argmax(np.where(x <= _HARDLY_ANY, m, 0.0)))
+    value, median = float(fit._mean(x[[row]], m[[row]], None)[0]), fit.population_median
+    if x[row] > _HARDLY_ANY or not 0 < _ENORMOUS * median < value < np.inf:
+        return []
+    return [
+        f"Customer {ids[row]} is expected to spend {value:,.4g} per purchase, "
+        f"{value / median:,.0f} times the median, on the evidence of {x[row]:,.0f} (mean value "
+        f"{m[row]:,.4g}). Check it."
+    ]
 
 
-def _correlation(x: FloatArray, y: FloatArray, weight: FloatArray) -> float:
-    share = weight / weight.sum()
-    x, y = x - share @ x, y - share @ y
-    return float(share @ (x * y) / np.sqrt((share @ x**2) * (share @ y**2)))
-
-
-def _midranks(values: FloatArray, weight: FloatArray) -> FloatArray:
-    _, group = np.unique(values, return_inverse=True)
-    size = np.bincount(group, weights=weight)
-    ranks: FloatArray = (np.cumsum(size) - size / 2)[group]
-    return ranks
+def _lowest(key: FloatArray) -> IntArray:
+    few = min(_SUSPECTS, len(key))
+    return np.argpartition(key, few - 1)[:few]

@@ -271,7 +271,7 @@ def test_awkward_customers_are_worth_something_finite(model, cdnow, fits):
         assert (table.clv_lo <= table.clv * (1 + 1e-9)).all()
         assert (table.clv <= table.clv_hi * (1 + 1e-9)).all()
         assert np.isfinite(fitted.totals(people, horizon)[["estimate", "lo", "hi"]]).all(axis=None)
-    assert table["flags"][2] == "negative mean value: base mean spend"
+    assert table["flags"][2] == "mean value not positive: base mean spend"
 
 
 def test_populations_without_a_mean_are_refused_or_bounded(cdnow, fits):
