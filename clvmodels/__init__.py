@@ -10,21 +10,50 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clvmodels import textbook as textbook
     from clvmodels.data import datasets as datasets
+    from clvmodels.data.calendar import CalendarIndex as CalendarIndex
+    from clvmodels.data.opportunities import OpportunitySummary as OpportunitySummary
+    from clvmodels.data.opportunity_log import opportunity_summary as opportunity_summary
+    from clvmodels.data.regularity import regularity as regularity
+    from clvmodels.data.retention import RetentionTable as RetentionTable
     from clvmodels.data.simulate import simulate_log as simulate_log
     from clvmodels.data.splits import CalibrationHoldoutSplit as CalibrationHoldoutSplit
     from clvmodels.data.splits import calibration_holdout_split as calibration_holdout_split
     from clvmodels.data.sql import rfm_sql as rfm_sql
     from clvmodels.data.summary import RFMSummary as RFMSummary
+    from clvmodels.data.time_varying import TimeVaryingSummary as TimeVaryingSummary
+    from clvmodels.data.time_varying import time_varying_summary as time_varying_summary
     from clvmodels.data.transactions import rfm_summary as rfm_summary
+    from clvmodels.evaluation.compare import compare as compare
     from clvmodels.evaluation.holdout import compare_holdout as compare_holdout
     from clvmodels.evaluation.holdout import default_models as default_models
+    from clvmodels.evaluation.recommend import recommend as recommend
     from clvmodels.inference.bootstrap import Bootstrap as Bootstrap
     from clvmodels.inference.lifetimes import Lifetimes as Lifetimes
     from clvmodels.inference.mle import MLE as MLE
+    from clvmodels.models.beta_discrete_weibull import (
+        BetaDiscreteWeibullModel as BetaDiscreteWeibullModel,
+    )
     from clvmodels.models.beta_geo import BetaGeoModel as BetaGeoModel
+    from clvmodels.models.beta_geo_beta_binom import BetaGeoBetaBinomModel as BetaGeoBetaBinomModel
+    from clvmodels.models.beta_geo_cnbd import BetaGeoCNBDModel as BetaGeoCNBDModel
+    from clvmodels.models.covariates import Covariates as Covariates
     from clvmodels.models.gamma_gamma import GammaGammaModel as GammaGammaModel
+    from clvmodels.models.geometric_retention import (
+        GeometricRetentionModel as GeometricRetentionModel,
+    )
+    from clvmodels.models.ggompertz_nbd import GGompertzNBDModel as GGompertzNBDModel
+    from clvmodels.models.independence import spend_independence as spend_independence
+    from clvmodels.models.lognormal_normal import LognormalNormalModel as LognormalNormalModel
     from clvmodels.models.modified_beta_geo import ModifiedBetaGeoModel as ModifiedBetaGeoModel
+    from clvmodels.models.modified_beta_geo_cnbd import (
+        ModifiedBetaGeoCNBDModel as ModifiedBetaGeoCNBDModel,
+    )
     from clvmodels.models.nbd import NBDModel as NBDModel
+    from clvmodels.models.pareto_nbd import ParetoNBDModel as ParetoNBDModel
+    from clvmodels.models.shifted_beta_geo import ShiftedBetaGeoModel as ShiftedBetaGeoModel
+    from clvmodels.models.time_varying_pareto_nbd import (
+        TimeVaryingParetoNBDModel as TimeVaryingParetoNBDModel,
+    )
     from clvmodels.units import DiscountRate as DiscountRate
     from clvmodels.units import Horizon as Horizon
     from clvmodels.units import TimeUnit as TimeUnit
@@ -43,6 +72,15 @@ _HOME = {
     "calibration_holdout_split": "data.splits",
     "CalibrationHoldoutSplit": "data.splits",
     "simulate_log": "data.simulate",
+    "opportunity_summary": "data.opportunity_log",
+    "OpportunitySummary": "data.opportunities",
+    "RetentionTable": "data.retention",
+    "time_varying_summary": "data.time_varying",
+    "TimeVaryingSummary": "data.time_varying",
+    "CalendarIndex": "data.calendar",
+    "regularity": "data.regularity",
+    "recommend": "evaluation.recommend",
+    "compare": "evaluation.compare",
     "compare_holdout": "evaluation.holdout",
     "default_models": "evaluation.holdout",
     "MLE": "inference.mle",
@@ -51,7 +89,19 @@ _HOME = {
     "NBDModel": "models.nbd",
     "BetaGeoModel": "models.beta_geo",
     "ModifiedBetaGeoModel": "models.modified_beta_geo",
+    "ParetoNBDModel": "models.pareto_nbd",
+    "GGompertzNBDModel": "models.ggompertz_nbd",
+    "BetaGeoCNBDModel": "models.beta_geo_cnbd",
+    "ModifiedBetaGeoCNBDModel": "models.modified_beta_geo_cnbd",
+    "BetaGeoBetaBinomModel": "models.beta_geo_beta_binom",
+    "TimeVaryingParetoNBDModel": "models.time_varying_pareto_nbd",
+    "Covariates": "models.covariates",
     "GammaGammaModel": "models.gamma_gamma",
+    "LognormalNormalModel": "models.lognormal_normal",
+    "spend_independence": "models.independence",
+    "GeometricRetentionModel": "models.geometric_retention",
+    "ShiftedBetaGeoModel": "models.shifted_beta_geo",
+    "BetaDiscreteWeibullModel": "models.beta_discrete_weibull",
     "CLVModel": "value.clv",
     "TextbookModel": "value.textbook_model",
     "load": "value.storage",

@@ -147,6 +147,7 @@ def predict(
     """
     from clvmodels.exceptions import DataError, ParameterError
     from clvmodels.models.fitted_purchases import FittedPurchases
+    from clvmodels.models.spend import FittedSpend
     from clvmodels.report import files, tables
     from clvmodels.value.clv import FittedCLV
     from clvmodels.value.storage import load
@@ -163,8 +164,13 @@ def predict(
         if isinstance(fitted, FittedCLV):
             frame = fitted.predict(data, length, level=level)
             total = fitted.totals(data, length, level=level)
-        elif not isinstance(fitted, FittedPurchases):
+        elif isinstance(fitted, FittedSpend):
             frame, total = fitted.predict(data, level=level), None
+        elif not isinstance(fitted, FittedPurchases):
+            raise ParameterError(
+                f"{model} holds a {fitted.model.title} model, which takes no transaction log. "
+                "Load it in Python: clvmodels.load."
+            )
         elif length is None:
             raise ParameterError("Purchases over a lifetime need not be finite: give --horizon.")
         else:

@@ -16,7 +16,7 @@ Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArra
 """Parameters to the negative log-likelihood, its gradient and its Hessian."""
 
 _FAR = 1e7  # a shape this large means no differences to speak of: 0.03 % from one to the next
-_ROWS_PER_THREAD = 50_000  # a few milliseconds of work
+_ROWS_PER_THREAD = 10_000  # from a fraction of a millisecond to many, by the model
 
 
 @final

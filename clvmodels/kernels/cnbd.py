@@ -28,6 +28,7 @@ from clvmodels.kernels.nbd import last_of_uniforms
 from clvmodels.kernels.special import log_rising, nb_logpmf, nb_sf, sum_log_rising, tail_counts
 
 __all__ = [
+    "bend",
     "bound",
     "draw_litt",
     "loglik",
@@ -281,6 +282,21 @@ def _split(x: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
     return (events // k).astype(np.float64), events % k
 
 
+def bend(
+    x: FloatArray,
+    T: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    k: int,
+    d: int,
+) -> FloatArray:
+    """Time on which the curve of expected purchases bends: the mean time to the next event."""
+    return (alpha + T) / np.maximum(1.0, r + k * x)
+
+
 def purchases_if_alive(
     x: FloatArray,
     T: FloatArray,
@@ -396,7 +412,7 @@ def draw_litt(x: FloatArray, t_x: FloatArray, rng: np.random.Generator, *, k: in
 def bound(k: int, d: int) -> SimpleNamespace:
     """The functions of this module for one k and d."""
     by_both = (
-        loglik, tails, nll_grad_hess, prob_alive, purchases_if_alive, survival_if_alive,
+        loglik, tails, nll_grad_hess, prob_alive, bend, purchases_if_alive, survival_if_alive,
         pmf_if_alive, simulate,
     )  # fmt: skip
     by_k = (stage_weights, draw_litt)

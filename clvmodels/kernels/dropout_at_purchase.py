@@ -26,6 +26,7 @@ from clvmodels.kernels.special import (
 )
 
 __all__ = [
+    "bend",
     "log_odds_gone",
     "loglik",
     "nll_grad_hess",
@@ -207,6 +208,20 @@ def prob_alive(
 ) -> FloatArray:
     """P(alive at T | x, t_x, T)."""
     return sp.expit(-log_odds_gone(x, t_x, T, r=r, alpha=alpha, a=a, b=b, d=d))
+
+
+def bend(
+    x: FloatArray,
+    T: FloatArray,
+    *,
+    r: FloatArray,
+    alpha: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    d: int,
+) -> FloatArray:
+    """Time on which the curve of expected purchases bends: the mean time to the next one."""
+    return (alpha + T) / np.maximum(1.0, r + x)
 
 
 def purchases_if_alive(

@@ -6,6 +6,7 @@ from clvmodels._typing import FloatArray
 from clvmodels.kernels.special import log_rising, nb_logpmf, sum_log_rising, tail_counts
 
 __all__ = [
+    "bend",
     "loglik",
     "nll_grad_hess",
     "pmf_if_alive",
@@ -55,6 +56,11 @@ def survival_if_alive(
 ) -> FloatArray:
     """P(alive at T + t | alive at T): one, for the NBD has no dropout."""
     return np.ones(np.broadcast_shapes(*map(np.shape, (x, T, t, r, alpha))))
+
+
+def bend(x: FloatArray, T: FloatArray, *, r: FloatArray, alpha: FloatArray) -> FloatArray:
+    """Time on which the curve of expected purchases bends: the mean time to the next one."""
+    return (alpha + T) / np.maximum(1.0, r + x)
 
 
 def purchases_if_alive(

@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Self, TypeAlias, final
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias, final
 
 import numpy as np
 
@@ -29,7 +29,15 @@ Summary: TypeAlias = RFMSummary | OpportunitySummary
 
 
 class Clock(ABC):
-    """How a model's time runs while the calendar's does."""
+    """How a model's time runs while the calendar's does.
+
+    Attributes
+    ----------
+    latest : float
+        Calendar units after which whatever has not happened is taken never to happen.
+    """
+
+    latest: ClassVar[float] = 1e9
 
     @property
     @abstractmethod
@@ -51,6 +59,10 @@ class Clock(ABC):
     @abstractmethod
     def elapsed(self, t: FloatArray) -> FloatArray:
         """Model time that passes in the next `t` calendar units."""
+
+    @abstractmethod
+    def moment(self, t: FloatArray) -> FloatArray:
+        """Calendar times found by halving, as moments at which something can happen."""
 
     @abstractmethod
     def aged(self, t: float) -> float:
@@ -105,6 +117,10 @@ class PlainClock(Clock):
 
     def elapsed(self, t: FloatArray) -> FloatArray:
         """See `Clock.elapsed`."""
+        return t
+
+    def moment(self, t: FloatArray) -> FloatArray:
+        """See `Clock.moment`."""
         return t
 
     def aged(self, t: float) -> float:
@@ -188,6 +204,10 @@ class SeasonalClock(Clock):
         """See `Clock.elapsed`."""
         return self.calendar.elapsed(self.now, np.asarray(t, dtype=np.float64), self.unit)
 
+    def moment(self, t: FloatArray) -> FloatArray:
+        """See `Clock.moment`."""
+        return t
+
     def aged(self, t: float) -> float:
         """See `Clock.aged`."""
         return -float(self.elapsed(np.array([-t]))[0])
@@ -232,6 +252,8 @@ class OpportunityClock(Clock):
         Time from one to the next.
     """
 
+    latest: ClassVar[float] = 1e4
+
     every: Horizon
 
     def __str__(self) -> str:
@@ -269,6 +291,10 @@ class OpportunityClock(Clock):
     def elapsed(self, t: FloatArray) -> FloatArray:
         """See `Clock.elapsed`."""
         return np.floor(t)
+
+    def moment(self, t: FloatArray) -> FloatArray:
+        """See `Clock.moment`."""
+        return np.rint(t)
 
     def aged(self, t: float) -> float:
         """See `Clock.aged`."""
@@ -325,8 +351,7 @@ def _expected(
 ) -> "tuple[Callable[[FloatArray], FloatArray], FloatArray]":
     """Purchases expected in model time t of shape (..., nodes), and where their curve bends."""
     spread = {name: values[..., None] for name, values in params.items()}
-    # mean time to the next purchase
-    scale = (params["alpha"] + T) / np.maximum(1.0, params["r"] + x)
+    scale: FloatArray = kernel.bend(x, T, **params)
 
     def expected(t: FloatArray) -> FloatArray:
         out: FloatArray = kernel.purchases_if_alive(x[:, None], T[:, None], t, **spread)

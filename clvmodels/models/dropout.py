@@ -41,9 +41,10 @@ def evidence_of_dropout(
     assert estimate.loglik is not None
     if estimate.diagnostics.gain_left > SETTLED:  # penalised: no maximum to compare
         return []
-    k = estimate.names.index(dropout)
-    if estimate.covariance is not None and estimate.covariance[k, k] < _FAR_FROM_ZERO**2:
-        return []
+    spread = estimate.spread
+    if spread is not None and dropout not in estimate.diagnostics.boundary:
+        if np.linalg.norm(spread[estimate.names.index(dropout)]) < _FAR_FROM_ZERO:
+            return []
     gain = estimate.loglik + without(problem, estimate)
     if gain <= _NO_EVIDENCE:
         return [

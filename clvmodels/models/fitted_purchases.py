@@ -13,7 +13,7 @@ from clvmodels.inference.problem import Parameter
 from clvmodels.models import averaging, simulation
 from clvmodels.models.averaging import Evaluate
 from clvmodels.models.clock import Clock, Summary, clock_of
-from clvmodels.models.covariates import Design
+from clvmodels.models.design import Design
 from clvmodels.models.fitted import FittedModel, whole_number
 from clvmodels.models.quantities import Quantities
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit

@@ -19,7 +19,8 @@ from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Objective, Parameter, Problem
 from clvmodels.models.clock import OpportunityClock, PlainClock, Summary, clock_of
-from clvmodels.models.covariates import Covariates, Design, Process
+from clvmodels.models.covariates import Covariates, Process
+from clvmodels.models.design import Design
 from clvmodels.units import Horizon, TimeUnit
 
 if TYPE_CHECKING:

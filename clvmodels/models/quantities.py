@@ -18,7 +18,7 @@ from clvmodels.models import averaging
 from clvmodels.models.ages import in_pieces, over_ages
 from clvmodels.models.averaging import Block, Evaluate
 from clvmodels.models.clock import Clock, Summary
-from clvmodels.models.covariates import Design
+from clvmodels.models.design import Design
 from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities, whole_number
 from clvmodels.units import DiscountRate, Horizon, TimeUnit
 
@@ -31,7 +31,7 @@ _OfAge: TypeAlias = Callable[[Params, FloatArray, FloatArray], FloatArray]
 
 _NODES = 40  # numbers per (x, T) pair while discounting, about
 _SEARCH_STEPS = 60  # halvings of log time: to a relative 1e-12 over twenty orders of magnitude
-_SOONEST, _LATEST = 1e-6, 1e9  # of waiting times, in the model's unit
+_SOONEST = 1e-6  # of waiting times, in calendar units of the clock
 
 
 @final
@@ -201,13 +201,13 @@ class Quantities:
         def bought_by(t: FloatArray) -> FloatArray:
             return 1 - averaging.mean(self.no_purchase(t), estimate.point, h)
 
-        low, high = np.full(len(h), np.log(_SOONEST)), np.full(len(h), np.log(_LATEST))
+        low, high = np.full(len(h), np.log(_SOONEST)), np.full(len(h), np.log(self.clock.latest))
         never = bought_by(np.exp(high)) < quantile
         for _ in range(_SEARCH_STEPS):
             middle = 0.5 * (low + high)
             early = bought_by(np.exp(middle)) < quantile
             low, high = np.where(early, middle, low), np.where(early, high, middle)
-        return np.where(never, np.inf, np.exp(high))
+        return np.where(never, np.inf, self.clock.moment(np.exp(high)))
 
     # how they are put together
 

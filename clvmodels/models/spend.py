@@ -16,7 +16,8 @@ from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.models.averaging import ELEMENTS, columnwise_quantiles, draws_of
 from clvmodels.models.clock import Summary
-from clvmodels.models.covariates import Covariates, Design, Process
+from clvmodels.models.covariates import Covariates, Process
+from clvmodels.models.design import Design
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
 from clvmodels.models.independence import correlate
 from clvmodels.models.purchases import check_positive

@@ -6,6 +6,7 @@ itself in a notebook.
 
 from clvmodels.report.display import Display
 from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram
+from clvmodels.report.retention import SurvivalCurve
 from clvmodels.report.tracking import Tracking
 from clvmodels.report.values import Concentration, DecileCalibration, League, ValueDistribution
 
@@ -16,6 +17,7 @@ __all__ = [
     "Display",
     "FrequencyHistogram",
     "League",
+    "SurvivalCurve",
     "Tracking",
     "ValueDistribution",
 ]

@@ -2,23 +2,35 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from clvmodels.exceptions import DataError
-from clvmodels.models.covariates import Covariates, Design
+from clvmodels.models.covariates import Covariates
+from clvmodels.models.design import Design
 from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.models.fitted_retention import FittedRetention
+from clvmodels.models.fitted_time_varying import FittedTimeVarying
 from clvmodels.models.purchases import PurchaseModel
-from clvmodels.models.registry import OPPORTUNITY_MODELS, PURCHASE_MODELS, SPEND_MODELS
+from clvmodels.models.registry import (
+    OPPORTUNITY_MODELS,
+    PURCHASE_MODELS,
+    RETENTION_MODELS,
+    SPEND_MODELS,
+)
 from clvmodels.models.spend import FittedSpend, SpendModel
 from clvmodels.models.storage import (
     dump_purchases,
     dump_spend,
     load_clock,
     load_estimate,
+    load_horizon,
     read_json,
 )
+from clvmodels.models.time_varying_pareto_nbd import load_time_varying
 from clvmodels.units import DiscountRate
 from clvmodels.value.clv import CLVModel, FittedCLV
+
+Fitted: TypeAlias = FittedPurchases | FittedSpend | FittedRetention | FittedTimeVarying | FittedCLV
 
 
 def dump_clv(fit: FittedCLV) -> dict[str, Any]:
@@ -34,7 +46,7 @@ def dump_clv(fit: FittedCLV) -> dict[str, Any]:
     }
 
 
-def load(path: str | Path) -> FittedPurchases | FittedSpend | FittedCLV:
+def load(path: str | Path) -> Fitted:
     """Read a fit written by its ``save`` method.
 
     On one machine the predictions are equal to the bit; another may round the last digits
@@ -47,7 +59,7 @@ def load(path: str | Path) -> FittedPurchases | FittedSpend | FittedCLV:
 
     Returns
     -------
-    FittedPurchases, FittedSpend or FittedCLV
+    FittedPurchases, FittedSpend, FittedRetention, FittedTimeVarying or FittedCLV
         What was saved.
 
     Raises
@@ -89,6 +101,12 @@ def _load_spend(document: Mapping[str, Any]) -> FittedSpend:
     return FittedSpend(load_estimate(document["estimate"]), model, _load_design(document, model))
 
 
+def _load_retention(document: Mapping[str, Any]) -> FittedRetention:
+    model = RETENTION_MODELS[document["model"]](**document["choices"])
+    period = load_horizon(document["period"])
+    return FittedRetention(load_estimate(document["estimate"]), model, period)
+
+
 def _choices(document: Mapping[str, Any]) -> dict[str, Any]:
     choices = dict(document["choices"])
     if "covariates" in choices:
@@ -114,8 +132,10 @@ def _load_clv(document: Mapping[str, Any]) -> FittedCLV:
     return FittedCLV(model, purchases, spend)
 
 
-_ROLES: Mapping[str, Callable[[Mapping[str, Any]], FittedPurchases | FittedSpend | FittedCLV]] = {
+_ROLES: Mapping[str, Callable[[Mapping[str, Any]], Fitted]] = {
     "purchases": _load_purchases,
     "spend": _load_spend,
+    "retention": _load_retention,
+    "time_varying": load_time_varying,
     "clv": _load_clv,
 }

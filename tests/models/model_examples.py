@@ -14,6 +14,8 @@ CHOICES = {"beta_geo_cnbd": {"k": 2}, "modified_beta_geo_cnbd": {"k": 2}}
 # true parameters to simulate from: the orders of magnitude of CDNOW, in weeks and dollars
 TRUE = {
     "nbd": {"r": 0.385, "alpha": 12.07},
+    "pareto_nbd": {"r": 0.553, "alpha": 10.578, "s": 0.606, "beta": 11.669},
+    "ggompertz_nbd": {"r": 0.8, "alpha": 8.0, "b": 0.08, "s": 1.2, "beta": 4.0},
     "beta_geo": {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426},
     "modified_beta_geo": {"r": 0.525, "alpha": 6.183, "a": 0.891, "b": 1.614},
     "beta_geo_cnbd": {"r": 0.8, "alpha": 2.0, "a": 0.9, "b": 2.5},

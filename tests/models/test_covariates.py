@@ -21,17 +21,16 @@ from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.mle import MLE
 from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.kernels import beta_geo, gamma_gamma, modified_beta_geo
+from clvmodels.models.covariate_likelihood import covariate_objective, ridge_penalty
 from clvmodels.models.covariates import (
     AT_PURCHASE,
     PURCHASE_RATE,
     WHILE_WAITING,
     Covariates,
-    Design,
     coefficients,
-    covariate_objective,
-    ridge_penalty,
     spend_process,
 )
+from clvmodels.models.design import Design
 
 KERNELS = {"bg": beta_geo, "mbg": modified_beta_geo}
 ORACLES = {"bg": bg_oracle, "mbg": mbg_oracle}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from clvmodels.data.summary import RFMSummary
-from clvmodels.models.beta_geo import BetaGeoModel
 from clvmodels.evaluation.frequency import ACTUAL
+from clvmodels.models.beta_geo import BetaGeoModel
 from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram
 from clvmodels.report.tracking import Tracking
 from clvmodels.units import Horizon

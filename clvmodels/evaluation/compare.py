@@ -1,0 +1,192 @@
+"""Models fitted to the same data, side by side: likelihood, its price in parameters, and fit."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
+
+import numpy as np
+from scipy.special import chdtrc
+
+from clvmodels.data.opportunities import OpportunitySummary
+from clvmodels.data.retention import RetentionTable
+from clvmodels.data.summary import RFMSummary
+from clvmodels.data.time_varying import TimeVaryingSummary
+from clvmodels.evaluation.frequency import chi_square, frequency_counts
+from clvmodels.exceptions import DataError, ParameterError
+from clvmodels.inference.estimate import Estimate
+from clvmodels.models.fitted_purchases import FittedPurchases
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Data: TypeAlias = RFMSummary | OpportunitySummary | RetentionTable | TimeVaryingSummary
+
+
+class _Model(Protocol):
+    key: ClassVar[str]
+    title: ClassVar[str]
+
+
+class Fitted(Protocol):
+    """A fitted model of any role."""
+
+    @property
+    def model(self) -> _Model: ...
+    @property
+    def estimate(self) -> Estimate: ...
+    @property
+    def loglik(self) -> float: ...
+    @property
+    def aic(self) -> float: ...
+    @property
+    def bic(self) -> float: ...
+    def loglik_of(self, data: Any) -> float: ...
+
+
+_SAME: Final = 1e-6  # relative difference of log-likelihoods of the same data, by rounding
+_TOP: Final = 7  # classes of the frequency chi-square: 0, 1, ..., 6, 7 and more
+_SPECIAL_CASES: Final[Mapping[str, frozenset[str]]] = {
+    "beta_geo": frozenset({"nbd"}),
+    "modified_beta_geo": frozenset({"nbd"}),
+    "pareto_nbd": frozenset({"nbd"}),
+    "ggompertz_nbd": frozenset({"nbd", "pareto_nbd"}),
+    "shifted_beta_geo": frozenset({"geometric_retention"}),
+    "beta_discrete_weibull": frozenset({"geometric_retention", "shifted_beta_geo"}),
+}
+"""What each model turns into at the edge of its parameters."""
+
+
+def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.DataFrame":
+    """Compare models that were fitted to the same data by their likelihood.
+
+    AIC and BIC weigh the log-likelihood against the number of parameters. Where one model is a
+    special case of another, the likelihood-ratio test says whether the larger one is worth its
+    parameters. All of this is about the data that were fitted: `compare_holdout` compares models,
+    and the textbook formulas, on purchases that nobody has seen.
+
+    Parameters
+    ----------
+    fits : sequence or mapping of str to fitted model
+        Two or more, of one role: purchases, spend or retention.
+    data : RFMSummary, OpportunitySummary, TimeVaryingSummary or RetentionTable
+        What they all were fitted to.
+
+    Returns
+    -------
+    DataFrame
+        One row per model, lowest AIC first: model; parameters (their number); loglik; aic; bic;
+        against (the largest of its special cases in the list), lr, lr_df, lr_p (the test against
+        it: a small p speaks for the larger model; where the special case lies at the edge of the
+        parameters, as that without dropout does, p is an upper bound); chi_square, chi_df, chi_p
+        (customers with 0, 1, ..., 6, 7 or more repeat purchases, counted and expected: a small p
+        speaks against the model). Empty (NaN) where there is no such test.
+
+    Raises
+    ------
+    DataError
+        If a model was fitted to other data, or in another time unit.
+    ParameterError
+        If there are fewer than two fits.
+    FitError
+        If the parameters of one were given, not fitted.
+
+    References
+    ----------
+    Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
+    275-284, table 2.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> rfm = clv.datasets.load_cdnow_summary()
+    >>> table = compare([clv.NBDModel().fit(rfm), clv.BetaGeoModel().fit(rfm)], rfm)
+    >>> table[["model", "loglik", "lr", "chi_square", "chi_p"]].round(2).values.tolist()
+    [['BG/NBD', -9582.43, 362.47, 4.82, 0.19], ['NBD', -9763.66, nan, 10.27, 0.07]]
+    """
+    import pandas as pd
+
+    named = dict(fits) if isinstance(fits, Mapping) else _named(fits)
+    if len(named) < 2:
+        raise ParameterError("compare takes two models or more, fitted to the same data.")
+    for name, fit in named.items():
+        _check_same_data(name, fit, data)
+    table = pd.DataFrame(
+        [
+            {
+                "model": name,
+                "parameters": len(fit.estimate.names),
+                "loglik": fit.loglik,
+                "aic": fit.aic,
+                "bic": fit.bic,
+                **_ratio_test(fit, named),
+                **_frequency_test(fit, data),
+            }
+            for name, fit in named.items()
+        ]
+    )
+    return table.sort_values("aic", ignore_index=True)
+
+
+def _named(fits: Sequence[Fitted]) -> dict[str, Fitted]:
+    titles = [fit.model.title for fit in fits]
+    twice = {title for title, count in Counter(titles).items() if count > 1}
+    return {
+        f"{title} ({k})" if title in twice else title: fit
+        for k, (title, fit) in enumerate(zip(titles, fits, strict=True), start=1)
+    }
+
+
+def _check_same_data(name: str, fit: Fitted, data: Data) -> None:
+    """The log-likelihood of these data must be the one that the fit reached."""
+    again = fit.loglik_of(data)
+    if abs(again - fit.loglik) > _SAME * abs(fit.loglik):
+        raise DataError(
+            f"{name} was fitted to other data: its log-likelihood was {fit.loglik:,.3f}, and is "
+            f"{again:,.3f} here. Fit all models to one summary, in one time unit."
+        )
+
+
+def _ratio_test(fit: Fitted, named: Mapping[str, Fitted]) -> dict[str, Any]:
+    smaller = {name: other for name, other in named.items() if _is_special_case(other, fit)}
+    if not smaller:
+        return {"against": "", "lr": np.nan, "lr_df": np.nan, "lr_p": np.nan}
+    name, other = max(smaller.items(), key=lambda item: len(item[1].estimate.names))
+    ratio = max(2 * (fit.loglik - other.loglik), 0.0)
+    df = len(fit.estimate.names) - len(other.estimate.names)
+    return {"against": name, "lr": ratio, "lr_df": df, "lr_p": float(chdtrc(df, ratio))}
+
+
+def _is_special_case(small: Fitted, large: Fitted) -> bool:
+    """Whether `small` is `large` with parameters at their limits, or with fewer coefficients."""
+    if len(small.estimate.names) >= len(large.estimate.names):
+        return False
+    if _penalised(small) or _penalised(large):
+        return False
+    key = large.model.key
+    if small.model.key not in {key, *_SPECIAL_CASES.get(key, ())}:
+        return False
+    have = set(large.estimate.names)
+    return all(_is_among(name, have) for name in small.estimate.names if ":" in name)
+
+
+def _is_among(coefficient: str, have: set[str]) -> bool:
+    """Whether a coefficient is there, as itself or as two that it holds equal."""
+    process, column = coefficient.split(":", 1)
+    if coefficient in have:
+        return True
+    dropout = {f"dropout:{column}", f"dropout_a:{column}"}
+    return process == "both" and f"purchase:{column}" in have and bool(dropout & have)
+
+
+def _penalised(fit: Fitted) -> bool:
+    covariates = getattr(fit.model, "covariates", None)
+    return covariates is not None and covariates.ridge > 0
+
+
+def _frequency_test(fit: Fitted, data: Data) -> dict[str, float]:
+    if not (isinstance(fit, FittedPurchases) and isinstance(data, RFMSummary | OpportunitySummary)):
+        return {"chi_square": np.nan, "chi_df": np.nan, "chi_p": np.nan}
+    statistic = chi_square(frequency_counts({"": fit}, data, _TOP), "")
+    df = _TOP - len(fit.estimate.names)
+    p = float(chdtrc(df, statistic)) if df > 0 else np.nan
+    return {"chi_square": statistic, "chi_df": df, "chi_p": p}

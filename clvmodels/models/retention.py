@@ -1,0 +1,172 @@
+"""The role of a retention model: who renewed and who left in, who will renew out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+
+from clvmodels._typing import FloatArray
+from clvmodels.data.retention import RetentionTable
+from clvmodels.exceptions import DataError
+from clvmodels.inference.estimate import Estimate, Method
+from clvmodels.inference.mle import run
+from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.models.purchases import check_positive
+from clvmodels.units import HorizonLike
+
+if TYPE_CHECKING:
+    from clvmodels.models.fitted_retention import FittedRetention
+
+
+class RetentionModel(ABC):
+    """A model of after how many contract periods customers leave.
+
+    A subclass names its kernel, its parameters and how to start; all predictions are shared.
+    """
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    parameters: ClassVar[tuple[Parameter, ...]]
+
+    @property
+    @abstractmethod
+    def kernel(self) -> ModuleType:
+        """The module of `clvmodels.kernels` with this model's functions."""
+
+    @abstractmethod
+    def starts(self, churn: float, spread: float) -> Sequence[FloatArray]:
+        """Parameter vectors to start from.
+
+        Parameters
+        ----------
+        churn : float
+            Share that leaves at the first renewal.
+        spread : float
+            alpha + beta of a beta distribution with that mean that fits the second renewal: small
+            where customers differ much.
+        """
+
+    @abstractmethod
+    def reported(self, estimate: Estimate) -> Estimate:
+        """The estimate in the parameters that users know, from those that are searched."""
+
+    @abstractmethod
+    def notes(self, ages: int, estimate: Estimate) -> Sequence[str]:
+        """What a reader of estimates from so many different ages should know."""
+
+    def fit(self, data: RetentionTable, method: Method | None = None) -> "FittedRetention":
+        """Estimate the parameters from a retention table.
+
+        Parameters
+        ----------
+        data : RetentionTable
+            Cohorts of any ages, or individual durations. The likelihood is evaluated once per age,
+            however many customers there are.
+        method : Method, optional
+            ``MLE()`` if not given; ``Bootstrap()``, ...
+
+        Returns
+        -------
+        FittedRetention
+            Parameters, diagnostics, and every prediction.
+
+        Raises
+        ------
+        DataError
+            If `data` is something else, or nobody has faced a renewal or left yet.
+
+        Examples
+        --------
+        >>> from clvmodels.models.shifted_beta_geo import ShiftedBetaGeoModel
+        >>> table = RetentionTable.from_survivors([1000, 631, 468, 382, 326], period="1 year")
+        >>> fit = ShiftedBetaGeoModel().fit(table)
+        >>> {name: round(value, 3) for name, value in fit.params.items()}, round(fit.loglik, 1)
+        ({'alpha': 0.764, 'beta': 1.296}, -1401.6)
+        """
+        from clvmodels.models.fitted_retention import FittedRetention
+
+        ages = _ages_faced(check_retention(data))
+        duration, churned, customers = data.distinct()
+        problem = Problem(
+            model=self.key,
+            parameters=self.parameters,
+            data={"duration": duration, "churned": churned.astype(np.float64)},
+            weight=customers,
+            compile=self._objective,
+            starts=self._starts,
+        )
+        estimate = self.reported(run(method, problem))
+        notes = (*estimate.diagnostics.notes, *self.notes(ages, estimate))
+        estimate = replace(estimate, diagnostics=replace(estimate.diagnostics, notes=notes))
+        return FittedRetention(estimate=estimate, model=self, period=data.period)
+
+    def __sklearn_clone__(self) -> Self:
+        # what never changes is its own copy
+        return self
+
+    def _given(self, values: Mapping[str, float], period: HorizonLike) -> "FittedRetention":
+        """A fitted model with known parameters."""
+        from clvmodels.data.retention import contract_period
+        from clvmodels.models.fitted_retention import FittedRetention
+
+        point = {name: np.array([[check_positive(name, v)]]) for name, v in values.items()}
+        return FittedRetention(
+            estimate=Estimate(
+                method="given", point=point, covariance_note="The parameters were given."
+            ),
+            model=self,
+            period=contract_period(period),
+        )
+
+    def _objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
+        from clvmodels.kernels.retention import renewals
+
+        kept, lost = renewals(data["duration"], data["churned"], weight)
+        return partial(self.kernel.nll_grad_hess, kept=kept, lost=lost)
+
+    def _starts(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Sequence[FloatArray]:
+        """Start from the churn of the youngest, and how much lower it is among all others."""
+        from clvmodels.kernels.retention import renewals
+
+        kept, lost = renewals(data["duration"], data["churned"], weight)
+        # half a customer more on either side keeps shares off 0 and 1
+        young = (lost[0] + 0.5) / (kept[0] + lost[0] + 1)
+        old = (lost[1:].sum() + 0.5) / (kept[1:].sum() + lost[1:].sum() + 1)
+        # at the second renewal it is alpha / (alpha + beta + 1)
+        spread = old / (young - old) if young > 1.01 * old else 100.0
+        return self.starts(float(young), float(np.clip(spread, 0.05, 100.0)))
+
+
+def check_retention(data: RetentionTable) -> RetentionTable:
+    """The table itself, or an error that says how to make one."""
+    if not isinstance(data, RetentionTable):
+        raise DataError(
+            f"Retention models take a RetentionTable, got {type(data).__name__}. Make one of "
+            "numbers of survivors with RetentionTable.from_survivors(counts, period='1 year'), or "
+            "of individual contracts with RetentionTable.from_durations. For customers who may "
+            "come back at any time without a contract, use a purchase model."
+        )
+    return data
+
+
+def _ages_faced(data: RetentionTable) -> int:
+    """Number of ages at which a renewal was faced; an error if the data say nothing of churn."""
+    from clvmodels.kernels.retention import renewals
+
+    kept, lost = renewals(data.duration, data.churned, data.customers)
+    faced = int(np.count_nonzero(kept + lost))
+    if not faced:
+        raise DataError(
+            f"None of the {data.acquired:,.0f} customers has faced a renewal yet, so nothing is "
+            "known of retention. Wait for the first renewals, or use a shorter contract period."
+        )
+    if lost.sum() == 0:
+        raise DataError(
+            f"None of the {data.acquired:,.0f} customers has left, so churn cannot be estimated. "
+            "Observe them longer, or check that those who left were not filtered out."
+        )
+    return faced
