@@ -16,6 +16,7 @@ Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArra
 """Parameters to the negative log-likelihood, its gradient and its Hessian."""
 
 _FAR = 1e7  # a shape this large means no differences to speak of: 0.03 % from one to the next
+_INSTANT, _AGES = 1e-12, 1e15  # times the longest observed: shorter or longer is all the same
 _ROWS_PER_THREAD = 10_000  # from a fraction of a millisecond to many, by the model
 
 
@@ -29,14 +30,19 @@ class Parameter:
     meaning: str = ""
 
 
-def limits(parameters: Sequence[Parameter]) -> FloatArray:
+def limits(parameters: Sequence[Parameter], longest: float | None = None) -> FloatArray:
     """Lowest and highest value of each parameter, of shape (2, parameters).
 
     A maximum of the likelihood may lie at infinity, where derivatives lose their digits and
-    nothing changes any more; the search for pure numbers ends before. Times and money follow them.
+    nothing changes any more; the search ends before: for pure numbers at 1e7 either way, for times
+    and rates far from the longest time observed, if that is known. Money follows the others.
     """
-    pure = np.array([p.dimension == "pure" for p in parameters])
-    return np.where(pure, [[1 / _FAR], [_FAR]], [[0.0], [np.inf]])
+    none = (0.0, np.inf)
+    span = {"pure": (1 / _FAR, _FAR)}
+    if longest:
+        span["time"] = (longest * _INSTANT, longest * _AGES)
+        span["rate"] = (1 / (longest * _AGES), 1 / (longest * _INSTANT))
+    return np.array([span.get(p.dimension, none) for p in parameters]).T
 
 
 @final
@@ -78,7 +84,8 @@ class Problem:
     @property
     def limits(self) -> FloatArray:
         """Lowest and highest value of each parameter, of shape (2, parameters)."""
-        return limits(self.parameters)
+        T = self.data.get("T")
+        return limits(self.parameters, None if T is None else float(T.max()))
 
     @property
     def customers(self) -> float:

@@ -26,6 +26,7 @@ _LONGEST = 3.0
 _STEEPEST = 25.0
 _NEGLIGIBLE = 40.0  # what comes after e^-40 is below rounding
 _MOST = 25
+_NOTHING = -760.0  # log of what is 0 to a float
 
 
 def _table() -> tuple[FloatArray, FloatArray]:
@@ -414,6 +415,22 @@ def time_alive(t: float, s: float, c: float, b: float) -> float:
     return float(scale * total)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _end_of_lives(t: float, s: float, c: float, b: float) -> float:
+    """Age within t from which on the density of lifetimes, times the age, is below any float."""
+    high = t
+    if np.log(high * s / c) - _fall(high, 0.0, s, 1.0, c, b) > _NOTHING:
+        return t
+    low = min(t, c / (s + 1))
+    while high > 1.01 * low:
+        middle = np.sqrt(low) * np.sqrt(high)
+        if np.log(middle * s / c) - _fall(middle, 0.0, s, 1.0, c, b) > _NOTHING:
+            low = middle
+        else:
+            high = middle
+    return float(high)
+
+
 @vectorize(cache=True)  # type: ignore[untyped-decorator]
 def pmf(
     k: float, n: float, a: float, t: float, s: float, c: float, b: float, log_choose: float
@@ -434,7 +451,8 @@ def pmf(
     bottom = min(np.log(t), np.log(a / (n + k)), np.log(c / (s + 1))) - _NEGLIGIBLE / (k + 1)
     beta = b * c
     centre = np.log(beta - 1) / b if beta > 1 else 0.0
-    y, top = np.log(t), constant + (k + 1) * np.log(t) - _fall(t, n + k, s, a, c, b)
+    last = _end_of_lives(t, s, c, b)
+    y, top = np.log(last), constant + (k + 1) * np.log(last) - _fall(last, n + k, s, a, c, b)
     while y > bottom:
         length = min(2.0, y - bottom)
         if beta > 1:

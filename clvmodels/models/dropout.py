@@ -41,9 +41,9 @@ def evidence_of_dropout(
     assert estimate.loglik is not None
     if estimate.diagnostics.gain_left > SETTLED:  # penalised: no maximum to compare
         return []
-    spread = estimate.spread
-    if spread is not None and dropout not in estimate.diagnostics.boundary:
-        if np.linalg.norm(spread[estimate.names.index(dropout)]) < _FAR_FROM_ZERO:
+    if estimate.spread is not None and dropout not in estimate.diagnostics.boundary:
+        error = np.linalg.norm(estimate.spread[estimate.names.index(dropout)])
+        if error < _FAR_FROM_ZERO:
             return []
     gain = estimate.loglik + without(problem, estimate)
     if gain <= _NO_EVIDENCE:

@@ -97,7 +97,7 @@ def test_simulations_know_covariates(fitted):
     mean = fit.expected_purchases_new_customer("52 weeks", {"income": 60, "city": 0})
     x = base.frequency
     assert abs(x.mean() - mean) < 4 * x.std() / np.sqrt(len(x))
-    some = data.select(np.arange(5))
+    some = data.select(np.argsort(-fit.expected_purchases(data, "20 weeks"))[:5])
     futures = fit.simulate_purchases(some, "20 weeks", draws=3000, seed=1)
     likely = fit.expected_purchases(some, "20 weeks")
     spread = futures.std(0) / np.sqrt(3000)
