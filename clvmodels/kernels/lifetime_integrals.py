@@ -126,8 +126,18 @@ def _panel(
     if b > 0:
         way = (np.sqrt(ahead**2 + off**2) + np.sqrt((ahead - length) ** 2 + off**2)) / length
         strain = max(length, 2 * np.pi / np.sqrt(way**2 - 1))
-    hump = 8.0 if b * c > 1 else 0.0  # a rise and a fall in one panel, which are not seen in `fall`
-    return length, fall, _nodes(strain, abs(fall) + hump)
+    bends = abs(fall)
+    if b * c > 1:
+        bends += 8.0
+        mode = np.log((b * c - 1) / s) / b  # of the density of lifetimes: panels meet there
+        top = np.log1p(max(mode, 0.0) / scale)
+        if y + 1e-6 < top < y + length - 1e-6:
+            length = top - y
+            fall = _fall(mode, n, s, a, c, b) - fallen
+            bends = abs(fall) + 8.0
+        elif top <= y + 1e-6:
+            bends += 16.0
+    return length, fall, _nodes(strain, bends)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
