@@ -1,4 +1,4 @@
-"""The command line: `clvmodels summarize | fit | predict | compare | report`."""
+"""The command line: `clvmodels recommend | summarize | fit | predict | compare | report`."""
 
 from clvmodels.cli.commands import app
 

@@ -1,4 +1,4 @@
-"""The five commands."""
+"""The six commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -9,12 +9,15 @@ from clvmodels.cli import reading, screen
 from clvmodels.cli.errors import OneLineErrors
 from clvmodels.cli.options import (
     LogOptions,
+    in_the_shell,
+    parse_contender,
     parse_discount,
     parse_horizon,
     parse_margin,
     parse_method,
     parse_model,
     parse_share,
+    parse_spend,
     reads_a_log,
 )
 
@@ -53,7 +56,37 @@ Holdout = Annotated[
 
 @app.command()
 @reads_a_log
-def summarize(log: LogOptions, out: Out = None) -> None:
+def recommend(log: LogOptions) -> None:
+    """Say which models suit a log, and why; nothing is fitted.
+
+    The log may also be a summary written by summarize, of which less can be told.
+
+    Example: clvmodels recommend cdnow --observation-end 1997-09-30
+    """
+    from clvmodels.report import tables
+
+    with screen.step("Reading the log"):
+        advice = reading.advise(log)
+    columns = ("question", "finding", "follows")
+    rows = tuple((f.question, f.finding, f.follows) for f in advice.findings)
+    screen.show(tables.Table(f"Setting: {advice.setting}", columns, rows, frozenset(columns)))
+    screen.show("Models to try, in this order:")
+    screen.show(*(f"- {in_the_shell(model)}" for model in advice.models))
+
+
+@app.command()
+@reads_a_log
+def summarize(
+    log: LogOptions,
+    litt: Annotated[
+        bool,
+        typer.Option(
+            "--litt",
+            help="Add how regular purchases are, which bg-cnbd-k and mbg-cnbd-k are fitted to.",
+        ),
+    ] = False,
+    out: Out = None,
+) -> None:
     """Summarise a log: repeat purchases, recency, age and mean value of each customer.
 
     Example: clvmodels summarize cdnow --out summary.parquet
@@ -63,7 +96,7 @@ def summarize(log: LogOptions, out: Out = None) -> None:
     if out is not None:
         files.check_target(out)
     with screen.step("Reading the log"):
-        data = reading.summarize(*reading.open_log(log))
+        data = reading.summarize(*reading.open_log(log), litt=litt)
     screen.show(repr(data), *(f"- {line}" for line in data.report.lines))
     screen.show(tables.customers(data.to_pandas(), "First customers", most=5))
     if out is not None:
@@ -76,7 +109,16 @@ def summarize(log: LogOptions, out: Out = None) -> None:
 def fit(
     log: LogOptions,
     out: Annotated[Path, typer.Option(help="File to write: .json.")],
-    model: Annotated[str, typer.Option(help="Purchase model: bg-nbd, mbg-nbd, nbd.")] = "bg-nbd",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Purchase model: bg-nbd, mbg-nbd, pareto-nbd, ggompertz-nbd, nbd; bg-cnbd-k or "
+            "mbg-cnbd-k for regular purchases (k is chosen)."
+        ),
+    ] = "bg-nbd",
+    spend: Annotated[
+        str, typer.Option(help="Spend model: gamma-gamma, or lognormal-normal for heavy tails.")
+    ] = "gamma-gamma",
     method: Annotated[str, typer.Option(help="mle, bootstrap, or lifetimes.")] = "mle",
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     discount: Discount = "10% per year",
@@ -93,22 +135,22 @@ def fit(
 
     The log may also be a summary written by summarize: .parquet, .csv or .json.
 
-    Example: clvmodels fit cdnow --model mbg-nbd --out model.json
+    Example: clvmodels fit cdnow --model pareto-nbd --spend lognormal-normal --out model.json
     """
     from clvmodels.models.fitted import check_level
     from clvmodels.models.fitted_purchases import FittedPurchases
-    from clvmodels.models.gamma_gamma import GammaGammaModel
     from clvmodels.models.spend import FittedSpend
     from clvmodels.report import files, findings, tables
     from clvmodels.value.clv import CLVModel
 
     check_level(level)
     files.check_target(out, (".json",))
-    purchases, how = parse_model(model), parse_method(method, seed)
+    purchases, money = parse_model(model), parse_spend(spend)
+    how = parse_method(method, seed)
     read_margin = parse_margin if reading.is_summary(log) else parse_share
     terms = parse_discount(discount), read_margin(margin)
     with screen.step("Reading the log"):
-        data = reading.read_customers(log)
+        data = reading.read_customers(log, litt=purchases.timed)
     if isinstance(terms[1], str):
         data.column(terms[1])  # is there, and holds numbers
     parts: list[FittedPurchases | FittedSpend]
@@ -117,12 +159,13 @@ def fit(
         fitted.save(out)
         parts = [fitted]
     else:
-        value = CLVModel(purchases, GammaGammaModel(), *terms).fit(data, how)
+        value = CLVModel(purchases, money, *terms).fit(data, how)
         value.save(out)
         parts = [value.purchases, value.spend]
     for part in parts:
+        name = part.model.label if isinstance(part, FittedPurchases) else part.model.title
         note = findings.of_fit(part)
-        screen.show(tables.parameters(part.model.title, part.summary(level), level, note))
+        screen.show(tables.parameters(name, part.summary(level), level, note))
     if data.monetary_value is None:
         screen.show("The log has no amounts: purchases were fitted, spend was not.")
     screen.show(f"wrote {out}")
@@ -230,7 +273,7 @@ def report(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Model that values the customers: bg-nbd, mbg-nbd, nbd.",
+            help="Model that values the customers: bg-nbd, mbg-nbd, pareto-nbd, nbd.",
             show_default="least error per customer in the holdout",
         ),
     ] = None,
@@ -251,7 +294,7 @@ def report(
     from clvmodels.report import files, findings, html, tables
     from clvmodels.report.study import Study
 
-    name = None if model is None else parse_model(model).title
+    name = None if model is None else parse_contender(model)
     terms = parse_discount(discount), parse_share(margin)
     currency = reading.currency_of(log) if currency is None else currency
     files.check_folder(out)

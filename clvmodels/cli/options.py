@@ -3,10 +3,10 @@
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeVar, get_type_hints
 
 import typer
 
@@ -15,8 +15,15 @@ from clvmodels.exceptions import ParameterError, UnitError
 if TYPE_CHECKING:
     from clvmodels.inference.estimate import Method
     from clvmodels.models.purchases import PurchaseModel
+    from clvmodels.models.spend import SpendModel
     from clvmodels.units import DiscountRate, Horizon
 
+
+class _Titled(Protocol):
+    title: ClassVar[str]
+
+
+_Model = TypeVar("_Model", bound=_Titled)
 _LOG: Final = "How the log is read"
 
 
@@ -162,7 +169,7 @@ def parse_horizon(text: str) -> "Horizon | None":
 
 
 def parse_model(name: str) -> "PurchaseModel":
-    """A purchase model by its name in lower case, with hyphens: bg-nbd.
+    """A purchase model by its slug, such as bg-nbd.
 
     Raises
     ------
@@ -171,15 +178,60 @@ def parse_model(name: str) -> "PurchaseModel":
     """
     from clvmodels.models.registry import PURCHASE_MODELS
 
-    models = {slug(model.title): model for model in PURCHASE_MODELS.values()}
-    if name not in models:
-        raise ParameterError(f"There is no model {name!r}; there are {', '.join(models)}.")
-    return models[name]()
+    return _by_slug(name, PURCHASE_MODELS.values())
+
+
+def parse_contender(name: str) -> str:
+    """The title of a purchase model of the league, by its slug.
+
+    Raises
+    ------
+    ParameterError
+        If the league has none of that name.
+    """
+    from clvmodels.evaluation.rivals import LEAGUE_MODELS
+
+    return _by_slug(name, LEAGUE_MODELS).title
+
+
+def parse_spend(name: str) -> "SpendModel":
+    """A spend model by its slug, such as gamma-gamma.
+
+    Raises
+    ------
+    ParameterError
+        If there is none of that name.
+    """
+    from clvmodels.models.registry import SPEND_MODELS
+
+    return _by_slug(name, SPEND_MODELS.values())
+
+
+def _by_slug(name: str, models: Iterable[type[_Model]]) -> _Model:
+    known = {slug(model.title): model for model in models}
+    if name not in known:
+        raise ParameterError(f"There is no model {name!r}; there are {', '.join(known)}.")
+    return known[name]()
 
 
 def slug(title: str) -> str:
     """A model's title as an option value: BG/NBD is bg-nbd."""
     return title.lower().replace("/", "-")
+
+
+def in_the_shell(constructor: str) -> str:
+    """A model as Python constructs it, with its option of fit where it has one.
+
+    Examples
+    --------
+    >>> in_the_shell("ParetoNBDModel()")
+    'ParetoNBDModel(), here fit --model pareto-nbd'
+    """
+    from clvmodels.models.registry import PURCHASE_MODELS
+
+    slugs = {model.__name__: slug(model.title) for model in PURCHASE_MODELS.values()}
+    name = constructor.partition("(")[0]
+    return f"{constructor}, here fit --model {slugs[name]}" if name in slugs else constructor
 
 
 def parse_method(name: str, seed: int) -> "Method":

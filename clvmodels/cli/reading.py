@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from clvmodels.data.splits import CalibrationHoldoutSplit
     from clvmodels.data.summary import RFMSummary
+    from clvmodels.evaluation.recommend import Recommendation
     from clvmodels.units import TimeUnit
 
 CDNOW: Final = "cdnow"
 _SUMMARY: Final = ("frequency", "recency", "T")
 _TIME_UNIT: Final = "time_unit"
+_POLICIES: Final = ("refunds", "zero_value", "missing_value")
 _SAY_SOMETHING: Final = {"path", "customer_id", "time_unit"}  # about a summary
 
 
@@ -46,23 +48,25 @@ def currency_of(log: LogOptions) -> str:
     return "US$" if log.path == CDNOW else ""
 
 
-def summarize(transactions: Any, log: LogOptions) -> "RFMSummary":
-    """Summary of a log."""
+def summarize(transactions: Any, log: LogOptions, *, litt: bool = False) -> "RFMSummary":
+    """Summary of a log, if asked for with the logs of the times between purchases."""
     from clvmodels.data.transactions import rfm_summary
 
-    return rfm_summary(transactions, observation_end=log.observation_end, **_conventions(log))
+    return rfm_summary(
+        transactions, observation_end=log.observation_end, litt=litt, **_conventions(log)
+    )
 
 
-def read_customers(log: LogOptions) -> "RFMSummary":
+def read_customers(log: LogOptions, *, litt: bool = False) -> "RFMSummary":
     """Summary of a log, or a summary written earlier.
 
     Raises
     ------
     DataError
-        If the file cannot be read.
+        If the file cannot be read, or is a summary without the litt that is asked for.
     """
     if not is_summary(log):
-        return summarize(*open_log(log))
+        return summarize(*open_log(log), litt=litt)
     from clvmodels.data.summary import RFMSummary
 
     for option in fields(log):
@@ -74,11 +78,41 @@ def read_customers(log: LogOptions) -> "RFMSummary":
     frame = _read_summary(log.path)
     if log.customer_id not in frame:
         raise DataError(f"{log.path} has no column {log.customer_id!r}; name it with customer_id=.")
+    if litt and "litt" not in frame:
+        raise DataError(
+            f"{log.path} has no column 'litt', by which the model sees how regular purchases are. "
+            "Write the summary with summarize --litt, or give the log."
+        )
     unit = _unit_of(frame, log)
     frame = frame.drop(columns=_TIME_UNIT, errors="ignore")
     return RFMSummary.from_frame(
         frame.rename(columns={log.customer_id: "customer_id"}), time_unit=unit
     )
+
+
+def advise(log: LogOptions) -> "Recommendation":
+    """Which models suit a log, or a summary written earlier.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    ParameterError
+        If a policy about amounts is given.
+    """
+    from clvmodels.evaluation.recommend import recommend
+
+    if is_summary(log):
+        return recommend(read_customers(log))
+    for policy in _POLICIES:
+        if getattr(log, policy) != getattr(LogOptions, policy):
+            raise ParameterError(
+                f"recommend leaves out refunds and rows without an amount. Use {policy}= with "
+                "summarize, and give recommend the summary."
+            )
+    transactions, log = open_log(log)
+    how = {name: told for name, told in _conventions(log).items() if name not in _POLICIES}
+    return recommend(transactions, observation_end=log.observation_end, **how)
 
 
 def is_summary(log: LogOptions) -> bool:
@@ -171,10 +205,7 @@ def split(
 
 
 def _conventions(log: LogOptions) -> dict[str, Any]:
-    names = (
-        "customer_id", "date", "value", "date_format", "time_zone", "time_unit", "refunds",
-        "zero_value", "missing_value",
-    )  # fmt: skip
+    names = ("customer_id", "date", "value", "date_format", "time_zone", "time_unit", *_POLICIES)
     return {name: getattr(log, name) for name in names}
 
 

@@ -36,9 +36,17 @@ class DataReport:
     customers, purchases : int
         What the summary counts: purchases include the first of each customer.
     period : str
-        "day" or "hour": purchases of one customer within it are one purchase.
+        "day", "hour" or "opportunity": purchases of one customer within it are one purchase.
     conventions : tuple of str
         How dates, amounts and the end of observation were read, in words.
+
+    Examples
+    --------
+    >>> print(DataReport(rows_read=3, rows_used=3, merged=1, purchases=2, period="opportunity"))
+    3 rows read
+    3 rows used
+    1 row merged: another purchase of the same customer at the same opportunity
+    2 purchases counted, first purchases included
     """
 
     rows_read: int = 0
@@ -64,7 +72,7 @@ class DataReport:
         """One sentence for each count that is not zero, then the conventions."""
         if not self.rows_read:
             return ["No log was read: the summary was given as a table.", *self.conventions]
-        same = f"{'in' if self.period == 'hour' else 'on'} the same {self.period}"
+        same = f"{_AT[self.period]} the same {self.period}"
         told = [
             text.format(_counted(count, noun), same=same)
             for name, (noun, text) in _TEXTS.items()
@@ -86,6 +94,7 @@ class DataReport:
         return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in self.lines)}</ul>"
 
 
+_AT = {"day": "on", "hour": "in", "opportunity": "at"}
 _TEXTS = {
     "rows_read": ("row", "{} read"),
     "null_ids": ("row", "{} dropped: no customer id"),

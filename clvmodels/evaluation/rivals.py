@@ -16,6 +16,8 @@ from clvmodels.models.beta_geo import BetaGeoModel
 from clvmodels.models.gamma_gamma import GammaGammaModel
 from clvmodels.models.modified_beta_geo import ModifiedBetaGeoModel
 from clvmodels.models.nbd import NBDModel
+from clvmodels.models.pareto_nbd import ParetoNBDModel
+from clvmodels.models.purchases import PurchaseModel
 from clvmodels.units import DiscountRate, Horizon
 from clvmodels.value._sampling import add_in_quadrature, poisson_limits
 from clvmodels.value.clv import CLVModel, FittedCLV
@@ -42,6 +44,9 @@ class Rival(Protocol):
 Entry: TypeAlias = Rival | tuple[CLVModel, Method]
 Kind: TypeAlias = Literal["model", "lifetimes", "textbook", "baseline"]
 
+LEAGUE_MODELS: Final = (BetaGeoModel, ModifiedBetaGeoModel, ParetoNBDModel, NBDModel)
+"""The purchase models of `default_models`."""
+
 _FORMULAS: Final[Mapping[str, Formula]] = {
     "value x frequency x lifespan": "value_frequency_lifespan",
     "value x frequency / churn": "value_frequency_churn",
@@ -54,7 +59,7 @@ _FORMULAS: Final[Mapping[str, Formula]] = {
 def default_models(
     discount: DiscountRate | float, margin: float | str = 1.0
 ) -> Mapping[str, Entry]:
-    """The league: three models, lifetimes' own fit, five textbook formulas, three baselines.
+    """The league: four models, lifetimes' own fit, five textbook formulas, three baselines.
 
     Parameters
     ----------
@@ -72,17 +77,16 @@ def default_models(
     Examples
     --------
     >>> list(default_models(DiscountRate(0.10, per="year")))[:4]
-    ['BG/NBD', 'MBG/NBD', 'NBD', 'lifetimes BG/NBD']
+    ['BG/NBD', 'MBG/NBD', 'Pareto/NBD', 'NBD']
     """
     rate = DiscountRate.parse(discount)
 
-    def with_spend(purchases: BetaGeoModel | ModifiedBetaGeoModel | NBDModel) -> CLVModel:
+    def with_spend(purchases: PurchaseModel) -> CLVModel:
         return CLVModel(purchases, GammaGammaModel(), discount=rate, margin=margin)
 
-    models = (BetaGeoModel(), ModifiedBetaGeoModel(), NBDModel())
     baselines = (SameRateBaseline(), MeanBaseline(), ZeroBaseline())
     return {
-        **{model.title: with_spend(model) for model in models},
+        **{model.title: with_spend(model()) for model in LEAGUE_MODELS},
         "lifetimes BG/NBD": (with_spend(BetaGeoModel()), Lifetimes()),
         **{
             title: TextbookModel(name, discount=rate, margin=margin)

@@ -96,6 +96,8 @@ class Estimate:
         Log-likelihood at the point, in the time unit and currency of the data.
     customers : float
         Number of customers fitted.
+    fingerprint : tuple of float
+        Moments of the data fitted; empty where parameters were given.
     """
 
     method: str
@@ -106,6 +108,7 @@ class Estimate:
     replicates: Params | None = None
     loglik: float | None = None
     customers: float = 0.0
+    fingerprint: tuple[float, ...] = ()
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
 
     def __post_init__(self) -> None:

@@ -126,6 +126,7 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
         spread=spread if at_top else None,
         loglik=problem.loglik(optimum.nll, np.exp(optimum.log_params)),
         customers=problem.customers,
+        fingerprint=problem.fingerprint,
         diagnostics=Diagnostics(
             converged=converged,
             gain_left=optimum.gain_left,

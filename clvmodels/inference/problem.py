@@ -16,6 +16,7 @@ Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArra
 """Parameters to the negative log-likelihood, its gradient and its Hessian."""
 
 _FAR = 1e7  # a shape this large means no differences to speak of: 0.03 % from one to the next
+_OBSERVED = ("x", "t_x", "T", "m", "duration", "churned")  # not what only some models look at
 _INSTANT, _AGES = 1e-12, 1e15  # times the longest observed: shorter or longer is all the same
 _ROWS_PER_THREAD = 10_000  # from a fraction of a millisecond to many, by the model
 
@@ -91,6 +92,13 @@ class Problem:
     def customers(self) -> float:
         """Number of customers behind the rows."""
         return float(self.weight.sum())
+
+    @property
+    def fingerprint(self) -> tuple[float, ...]:
+        """Weighted moments by which fits of the same observations know each other."""
+        observed = [self.data[name] for name in _OBSERVED if name in self.data]
+        moments = [(self.weight @ v, self.weight @ v**2) for v in observed]
+        return (self.customers, *(float(m) for pair in moments for m in pair))
 
     def objective(self) -> Objective:
         """What is minimised: the negative log-likelihood, and the penalty if there is one."""

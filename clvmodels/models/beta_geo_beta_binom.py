@@ -12,10 +12,10 @@ from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.newton import SETTLED, minimise
 from clvmodels.inference.problem import Objective, Parameter, Problem
-from clvmodels.models.clock import Summary
+from clvmodels.models.clock import OpportunityClock, Summary
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.purchases import PurchaseModel
-from clvmodels.units import HorizonLike
+from clvmodels.units import Horizon, HorizonLike
 
 _NO_DROPOUT = (1e-7, 1e7)  # gamma and delta at which nobody ever leaves
 _FAR_FROM_ZERO = 0.25  # standard error of log gamma: gamma is then four standard errors above 0
@@ -103,7 +103,7 @@ class BetaGeoBetaBinomModel(PurchaseModel):
             If `every` is no length of time.
         """
         values = {"alpha": alpha, "beta": beta, "gamma": gamma, "delta": delta}
-        return self._given(values, every)
+        return self._given(values, OpportunityClock(Horizon.parse(every)))
 
     def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
         """See `PurchaseModel.objective`."""

@@ -89,6 +89,11 @@ class PlainClock(Clock):
 
     unit: TimeUnit
 
+    @classmethod
+    def of(cls, unit: TimeUnit | str) -> Self:
+        """The clock that counts a unit, given by name."""
+        return cls(TimeUnit.parse(unit))
+
     def __str__(self) -> str:
         return f"{self.unit}s"
 

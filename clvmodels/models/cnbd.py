@@ -14,7 +14,7 @@ from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import best_of_starts
 from clvmodels.inference.newton import minimise
 from clvmodels.inference.problem import Objective, Parameter, Problem
-from clvmodels.models.clock import Summary
+from clvmodels.models.clock import PlainClock, Summary
 from clvmodels.models.dropout import always_alive, evidence_of_dropout, limits_of_beta
 from clvmodels.models.fitted import whole_number
 from clvmodels.models.fitted_purchases import FittedPurchases
@@ -134,7 +134,7 @@ class CNBDModel(PurchaseModel, ABC):
             If the time unit is unknown.
         """
         assert self.stages  # raises where there is no k
-        return self._given({"r": r, "alpha": alpha, "a": a, "b": b}, time_unit)
+        return self._given({"r": r, "alpha": alpha, "a": a, "b": b}, PlainClock.of(time_unit))
 
     def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
         """See `PurchaseModel.objective`."""

@@ -10,6 +10,7 @@ import numpy as np
 from clvmodels._typing import FloatArray
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.models.clock import PlainClock
 from clvmodels.models.covariates import AT_PURCHASE, Process
 from clvmodels.models.dropout import always_alive, evidence_of_dropout, limits_of_beta
 from clvmodels.models.fitted_purchases import FittedPurchases
@@ -57,7 +58,7 @@ class DropoutAtPurchaseModel(PurchaseModel, ABC):
         UnitError
             If the time unit is unknown.
         """
-        return self._given({"r": r, "alpha": alpha, "a": a, "b": b}, time_unit)
+        return self._given({"r": r, "alpha": alpha, "a": a, "b": b}, PlainClock.of(time_unit))
 
     def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
         """See `PurchaseModel.objective`."""

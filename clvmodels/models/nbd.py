@@ -9,6 +9,7 @@ import numpy as np
 from clvmodels._typing import FloatArray, Kernel
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.models.clock import PlainClock
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.units import TimeUnit
@@ -80,7 +81,7 @@ class NBDModel(PurchaseModel):
         UnitError
             If the time unit is unknown.
         """
-        return self._given({"r": r, "alpha": alpha}, time_unit)
+        return self._given({"r": r, "alpha": alpha}, PlainClock.of(time_unit))
 
     def objective(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
         """See `PurchaseModel.objective`."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from clvmodels._typing import FloatArray, Kernel
 from clvmodels.inference.problem import Parameter
+from clvmodels.models.clock import PlainClock
 from clvmodels.models.covariates import Covariates
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.lifetime import LifetimeModel
@@ -99,7 +100,7 @@ class ParetoNBDModel(LifetimeModel):
         UnitError
             If the time unit is unknown.
         """
-        return self._given({"r": r, "alpha": alpha, "s": s, "beta": beta}, time_unit)
+        return self._given({"r": r, "alpha": alpha, "s": s, "beta": beta}, PlainClock.of(time_unit))
 
     def starts(self, mean_rate: float, shape: float) -> Sequence[FloatArray]:
         """See `PurchaseModel.starts`: early, moderate and little dropout.

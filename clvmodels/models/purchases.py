@@ -11,17 +11,15 @@ import numpy as np
 
 from clvmodels._typing import FloatArray, Kernel
 from clvmodels.data.histories import Histories
-from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.data.renewals import fixed_period
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, DataWarning, ParameterError, rule_broken
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Objective, Parameter, Problem
-from clvmodels.models.clock import OpportunityClock, PlainClock, Summary, clock_of
+from clvmodels.models.clock import Clock, Summary, clock_of
 from clvmodels.models.covariates import Covariates, Process
 from clvmodels.models.design import Design
-from clvmodels.units import Horizon, TimeUnit
 
 if TYPE_CHECKING:
     from clvmodels.models.fitted_purchases import FittedPurchases
@@ -136,10 +134,8 @@ class PurchaseModel(ABC):
         # what never changes is its own copy
         return self
 
-    def _given(
-        self, values: Mapping[str, float], counts: TimeUnit | Horizon | str
-    ) -> "FittedPurchases":
-        """A fitted model with known parameters, counting a time unit or opportunities."""
+    def _given(self, values: Mapping[str, float], clock: Clock) -> "FittedPurchases":
+        """A fitted model with known parameters."""
         from clvmodels.models.fitted_purchases import FittedPurchases
 
         if self.covariates.columns:
@@ -154,11 +150,7 @@ class PurchaseModel(ABC):
                 covariance_note="The parameters were given.",
             ),
             model=self,
-            clock=(
-                OpportunityClock(Horizon.parse(counts))
-                if self.container is OpportunitySummary or isinstance(counts, Horizon)
-                else PlainClock(TimeUnit.parse(counts))
-            ),
+            clock=clock,
         )
 
     def _design(self, data: Summary) -> Design | None:

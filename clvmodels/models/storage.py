@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clvmodels.models.spend import FittedSpend
 
 FORMAT = "clvmodels"
-VERSION = 1
+VERSION = 2
 
 
 def dump_purchases(fit: "FittedPurchases") -> dict[str, Any]:
@@ -124,6 +124,11 @@ def read_json(path: str | Path) -> dict[str, Any]:
             f"{path} has schema version {version}, this clvmodels reads up to {VERSION}. "
             "Upgrade clvmodels."
         )
+    if version < VERSION:
+        raise DataError(
+            f"{path} was saved by an earlier clvmodels (schema version {version}), which knew "
+            "neither clocks nor covariates. Fit again."
+        )
     return dict(document)
 
 
@@ -138,6 +143,7 @@ def dump_estimate(estimate: Estimate) -> dict[str, Any]:
         "replicates": _dump_params(estimate.replicates),
         "loglik": estimate.loglik,
         "customers": estimate.customers,
+        "fingerprint": list(estimate.fingerprint),
         "diagnostics": asdict(estimate.diagnostics),
     }
 
@@ -159,6 +165,7 @@ def load_estimate(document: Mapping[str, Any]) -> Estimate:
         replicates=_load_params(document["replicates"]),
         loglik=document["loglik"],
         customers=document["customers"],
+        fingerprint=tuple(document["fingerprint"]),
         diagnostics=Diagnostics(**diagnostics),
     )
 

@@ -4,13 +4,18 @@ import pytest
 
 from clvmodels.cli.errors import in_option_names
 from clvmodels.cli.options import (
+    in_the_shell,
+    parse_contender,
     parse_discount,
     parse_horizon,
     parse_margin,
     parse_model,
     parse_share,
+    parse_spend,
 )
+from clvmodels.evaluation.rivals import default_models
 from clvmodels.exceptions import ParameterError, UnitError
+from clvmodels.models.lognormal_normal import LognormalNormalModel
 from clvmodels.models.registry import PURCHASE_MODELS
 from clvmodels.units import DiscountRate, Horizon
 
@@ -59,11 +64,32 @@ def test_horizons():
     assert parse_horizon("lifetime") is None
 
 
-def test_every_model_has_a_name():
-    for model in PURCHASE_MODELS.values():
-        assert parse_model(model.title.lower().replace("/", "-")) == model()
-    with pytest.raises(ParameterError, match="there are"):
+def test_every_purchase_model_has_a_name():
+    names = (
+        "nbd", "pareto-nbd", "ggompertz-nbd", "bg-nbd", "mbg-nbd", "bg-cnbd-k", "mbg-cnbd-k",
+    )  # fmt: skip
+    assert [parse_model(name) for name in names] == [model() for model in PURCHASE_MODELS.values()]
+    with pytest.raises(ParameterError, match=f"there are {', '.join(names)}"):
         parse_model("pareto")
+
+
+def test_every_model_of_the_league_has_a_name():
+    titles = [parse_contender(name) for name in ("bg-nbd", "mbg-nbd", "pareto-nbd", "nbd")]
+    assert titles == list(default_models(0))[:4]
+    with pytest.raises(ParameterError, match="there are bg-nbd, mbg-nbd, pareto-nbd, nbd"):
+        parse_contender("ggompertz-nbd")
+
+
+def test_every_spend_model_has_a_name():
+    assert parse_spend("lognormal-normal") == LognormalNormalModel()
+    with pytest.raises(ParameterError, match="there are gamma-gamma, lognormal-normal"):
+        parse_spend("normal")
+
+
+def test_models_of_python_in_the_shell():
+    told = in_the_shell("ModifiedBetaGeoCNBDModel(k=2)")
+    assert told == "ModifiedBetaGeoCNBDModel(k=2), here fit --model mbg-cnbd-k"
+    assert in_the_shell("ShiftedBetaGeoModel()") == "ShiftedBetaGeoModel()"
 
 
 @pytest.mark.parametrize(

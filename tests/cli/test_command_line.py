@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 from clvmodels.cli.commands import app
 from clvmodels.data.datasets import load_cdnow
+from clvmodels.data.retention import RetentionTable
 from clvmodels.data.transactions import rfm_summary
+from clvmodels.models.beta_geo_beta_binom import BetaGeoBetaBinomModel
+from clvmodels.models.shifted_beta_geo import ShiftedBetaGeoModel
 from clvmodels.value.storage import load
 
 COLUMNS = ["--customer-id", "who", "--date", "day", "--value", "spent"]
@@ -63,6 +66,40 @@ def model(csv, tmp_path_factory):
 # what the commands do
 
 
+def test_recommend_says_why(path):
+    result = run("recommend", path, *COLUMNS)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert said.startswith("Setting: continuous time question finding follows")
+    for question in ("Is it a contract?", "How many bought once?", "Do busy customers spend more"):
+        assert question in said
+    assert lines(result.stdout)[-3:] == [
+        "- ModifiedBetaGeoModel(), here fit --model mbg-nbd",
+        "- ParetoNBDModel(), here fit --model pareto-nbd",
+        "- BetaGeoModel(), here fit --model bg-nbd",
+    ]
+
+
+def test_recommend_leaves_refunds_out(tmp_path, log):
+    path = tmp_path / "log.csv"
+    pd.concat([log, log.head(3).assign(spent=-5.0)]).to_csv(path, index=False)
+    result = run("recommend", path, *COLUMNS)
+    assert result.exit_code == 0, result.output
+    assert "Setting: continuous time" in result.stdout
+
+
+def test_recommend_for_a_summary_and_for_opportunities(csv, tmp_path):
+    summary, yearly = tmp_path / "summary.parquet", tmp_path / "yearly.csv"
+    assert run("summarize", csv, *COLUMNS, "--refunds", "drop", "--out", summary).exit_code == 0
+    assert "Setting: continuous time" in run("recommend", summary).stdout
+    years = [(who, 1990 + k) for who in range(64) for k in range(6) if who >> k & 1]
+    rows = [f"{who},{year}-12-24" for who, year in years]
+    yearly.write_text("customer_id,date\n" + "\n".join(rows) + "\n")
+    result = run("recommend", yearly)
+    assert lines(result.stdout)[0].strip() == "Setting: opportunities"
+    assert lines(result.stdout)[-1] == "- BetaGeoBetaBinomModel()"
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
 def test_summarize(path, log, tmp_path, suffix):
     out = tmp_path / f"summary.{suffix}"
@@ -86,6 +123,52 @@ def test_summarize_by_other_rules(csv):
     assert result.exit_code == 0, result.output
     assert "time unit day, observed to 1997-12-31" in result.stdout
     assert "after the end of observation" in result.stdout
+
+
+def test_a_summary_keeps_its_litt(log, csv, tmp_path):
+    out = tmp_path / "summary.csv"
+    assert run("summarize", csv, *COLUMNS, "--litt", "--out", out).exit_code == 0
+    ours = rfm_summary(log, customer_id="who", date="day", time_unit="week", litt=True)
+    assert pd.read_csv(out)["litt"].tolist() == pytest.approx(ours.litt.tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("nbd", "NBD"),
+        ("pareto-nbd", "Pareto/NBD"),
+        ("ggompertz-nbd", "GGompertz/NBD"),
+        ("bg-nbd", "BG/NBD"),
+        ("bg-cnbd-k", "BG/CNBD-1"),
+        ("mbg-cnbd-k", "MBG/CNBD-1"),
+    ],
+)
+def test_fit_takes_every_model(csv, tmp_path, name, title):
+    summary, one, other = (tmp_path / file for file in ("s.parquet", "1.json", "2.json"))
+    result = run("fit", csv, *COLUMNS, "--model", name, "--out", one)
+    assert result.exit_code == 0, result.output
+    assert lines(result.stdout)[0].split() == [title]
+    assert run("summarize", csv, *COLUMNS, "--litt", "--out", summary).exit_code == 0
+    assert run("fit", summary, "--model", name, "--out", other).exit_code == 0
+    ours, theirs = load(one).purchases, load(other).purchases
+    assert ours.model.label == title
+    assert ours.loglik == pytest.approx(theirs.loglik, rel=1e-9)
+    assert run("predict", one, csv, *COLUMNS).exit_code == 0
+
+
+def test_regularity_needs_litt(csv, tmp_path):
+    summary = tmp_path / "s.parquet"
+    assert run("summarize", csv, *COLUMNS, "--out", summary).exit_code == 0
+    result = run("fit", summary, "--model", "bg-cnbd-k", "--out", tmp_path / "m.json")
+    refused(result, 1, "no column 'litt'", "summarize --litt")
+
+
+def test_fit_takes_a_spend_model(csv, tmp_path):
+    out = tmp_path / "m.json"
+    result = run("fit", csv, *COLUMNS, "--spend", "lognormal-normal", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert load(out).spend.model.title == "Lognormal-normal"
+    assert run("predict", out, csv, *COLUMNS).exit_code == 0
 
 
 def test_fit_saves_what_the_library_loads(model):
@@ -238,7 +321,7 @@ def test_compare(path, tmp_path):
     )
     assert result.exit_code == 0, result.output
     frame = pd.read_csv(out)
-    assert frame["method"].tolist()[:3] == ["BG/NBD", "MBG/NBD", "NBD"]
+    assert frame["method"].tolist()[:3] == ["BG/NBD", "MBG/NBD", "Pareto/NBD"]
     assert frame["value_rmse"].notna().all()
     for method in frame["method"]:
         assert method in result.stdout
@@ -299,7 +382,7 @@ def refused(result, code, *words):
 
 
 def test_an_unreadable_log(tmp_path):
-    for command in ("summarize", "compare", "report"):
+    for command in ("recommend", "summarize", "compare", "report"):
         refused(run(command, tmp_path / "no.csv"), 1, "no.csv: no such file")
     refused(run("summarize", tmp_path), 1, "It is a folder")
     (tmp_path / "junk.parquet").write_bytes(b"PAR?" * 99)
@@ -308,7 +391,7 @@ def test_an_unreadable_log(tmp_path):
     refused(run("summarize", tmp_path / "log.xlsx"), 1, "end in .parquet or .csv")
 
 
-@pytest.mark.parametrize("command", ["summarize", "compare", "report"])
+@pytest.mark.parametrize("command", ["recommend", "summarize", "compare", "report"])
 def test_a_missing_column(csv, tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused(run(command, csv), 1, "no column 'customer_id', 'date'", "--customer-id", "--date")
@@ -404,7 +487,10 @@ def test_a_model_that_is_none(csv, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("fit LOG --model pareto --out m.json", "there are nbd, bg-nbd, mbg-nbd"),
+        ("fit LOG --model pareto --out m.json", "there are nbd, pareto-nbd, ggompertz-nbd, bg-nbd"),
+        ("fit LOG --spend normal --out m.json", "there are gamma-gamma, lognormal-normal"),
+        ("report LOG --model ggompertz-nbd", "there are bg-nbd, mbg-nbd, pareto-nbd, nbd"),
+        ("recommend LOG --refunds drop", "Use --refunds with summarize"),
         ("fit LOG --method magic --out m.json", "there are mle, bootstrap, lifetimes"),
         ("fit LOG --discount 10 --out m.json", "Write '10% per year' or 0.10"),
         ("fit LOG --discount 5%/fortnight --out m.json", "'fortnight' is not a time unit"),
@@ -440,12 +526,25 @@ def test_notes_are_one_line_each(tmp_path):
     assert all(line.startswith("clvmodels: note: ") for line in lines(result.stderr))
 
 
+def test_a_model_of_other_data(csv, tmp_path):
+    table = RetentionTable.from_survivors([1000, 631, 468, 382, 326], period="1 year")
+    ShiftedBetaGeoModel().fit(table).save(tmp_path / "contract.json")
+    result = run("predict", tmp_path / "contract.json", csv, *COLUMNS)
+    refused(result, 2, "which takes no transaction log", "clvmodels.load")
+    donors = BetaGeoBetaBinomModel().with_params(
+        alpha=1.2, beta=0.75, gamma=0.66, delta=2.78, every="1 year"
+    )
+    donors.save(tmp_path / "donors.json")
+    result = run("predict", tmp_path / "donors.json", csv, *COLUMNS, "--horizon", "1 year")
+    refused(result, 1, "opportunity_summary")
+
+
 # help, and the program as a whole
 
 
 def examples():
     found = {}
-    for command in ("summarize", "fit", "predict", "compare", "report"):
+    for command in ("recommend", "summarize", "fit", "predict", "compare", "report"):
         text = " ".join(run(command, "--help").stdout.split())
         found[command] = re.search(rf"Example: (clvmodels {command} .*?) (?:╭|Usage|\Z)", text)[1]
     return found
@@ -460,7 +559,7 @@ def test_every_command_has_a_line_and_an_example():
 
 def test_the_examples_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for command in ("summarize", "fit", "predict"):
+    for command in ("recommend", "summarize", "fit", "predict"):
         result = run(*examples()[command].split()[1:])
         assert result.exit_code == 0, result.output
     assert sorted(p.name for p in tmp_path.iterdir()) == [

@@ -20,13 +20,14 @@ def test_the_holdout_is_that_of_the_literature(cdnow_split):
     assert cdnow_split.newcomers == 0
 
 
-# correlation of BG/NBD: Fader, Hardie and Lee (2005); all else was computed outside this package,
-# from the same log at the maximum of each likelihood
+# correlations of BG/NBD and Pareto/NBD: Fader, Hardie and Lee (2005); all else was computed outside
+# this package, from the same log at the maximum of each likelihood
 @pytest.mark.parametrize(
     ("method", "mae", "rmse", "r"),
     [
         ("BG/NBD", 0.785, 1.608, 0.626),
         ("MBG/NBD", 0.765, 1.607, 0.627),
+        ("Pareto/NBD", 0.755, 1.603, 0.630),
         ("NBD", 1.041, 1.860, 0.583),
         ("lifetimes BG/NBD", 0.785, 1.608, 0.626),
         ("same rate as before", 1.024, 2.212, 0.584),
@@ -70,7 +71,7 @@ def full_log(discount):
 def test_full_log():
     log, comparison = full_log(discount=0)
     assert (comparison.table["error"] == "").all()
-    assert len(comparison.predictions) == 12 * 23_570
+    assert len(comparison.predictions) == 13 * 23_570
     table = comparison.table.drop(columns=["method", "kind", "note", "error"])
     assert np.isfinite(table.to_numpy(float)).all()
     after = log[log["date"] > "1997-09-30"]

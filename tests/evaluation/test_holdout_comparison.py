@@ -39,7 +39,7 @@ def quick(small_split):
 def test_the_default_league(small_league):
     assert small_league.table["method"].tolist() == list(default_models(RATE))
     assert small_league.table["kind"].tolist() == (
-        3 * ["model"] + ["lifetimes"] + 5 * ["textbook"] + 3 * ["baseline"]
+        4 * ["model"] + ["lifetimes"] + 5 * ["textbook"] + 3 * ["baseline"]
     )
     assert (small_league.table["error"] == "").all()
     fit = small_league.models["lifetimes BG/NBD"]

@@ -102,3 +102,12 @@ def test_numbers_keep_their_last_bit(tmp_path):
     values = dict(zip(("r", "alpha", "a", "b"), np.exp(rng.normal(0, 20, 4)), strict=True))
     BetaGeoModel().with_params(**values, time_unit="hour").save(tmp_path / "fit.json")
     assert load(tmp_path / "fit.json").params == values
+
+
+def test_fits_of_an_earlier_schema_say_so(fit, tmp_path):
+    path = tmp_path / "fit.json"
+    fit.save(path)
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "version": 1}))
+    with pytest.raises(DataError, match="earlier clvmodels"):
+        load(path)

@@ -56,7 +56,7 @@ def test_methods_that_failed_are_listed_with_their_reason(study):
     table = study.comparison.table.assign(error="")
     table.loc[2, "error"] = "FitError: no"
     failed = replace(study.comparison, table=table)
-    assert tables.failures(failed) == ["NBD failed. FitError: no"]
+    assert tables.failures(failed) == ["Pareto/NBD failed. FitError: no"]
     assert set(tables.league(failed).rows[2][1:]) == {"–"}
 
 

@@ -37,7 +37,7 @@ def test_another_model_may_be_asked_for(study):
     assert other.value.purchases.model.title == "NBD"
 
 
-@pytest.mark.parametrize("name", ["Pareto/NBD", "mean", "retention m r/(1+d-r)"])
+@pytest.mark.parametrize("name", ["GGompertz/NBD", "mean", "retention m r/(1+d-r)"])
 def test_only_models_can_value_the_base(study, name):
     with pytest.raises(ParameterError, match=r"cannot value the base; use BG/NBD or MBG/NBD"):
         Study.of(study.comparison, study.base, source="log", name=name)
