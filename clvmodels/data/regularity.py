@@ -113,6 +113,7 @@ def regularity(
     *,
     customer_id: str = "customer_id",
     date: str = "date",
+    value: str | None = None,
     observation_end: Moment | None = None,
     date_format: str | None = None,
     time_zone: str | None = None,
@@ -128,6 +129,8 @@ def regularity(
     ----------
     transactions, customer_id, date, observation_end, date_format, time_zone
         As in `rfm_summary`. Every row counts as a purchase.
+    value : str, optional
+        Amounts, of a log with refunds: rows with a negative one are no purchases.
     period : {"day", "hour"}
         Purchases of one customer within it are one purchase. Where many buy again within a few
         days, counting by the day hides short times and looks regular: count by the hour.
@@ -162,8 +165,11 @@ def regularity(
         time_unit=TimeUnit.parse(period),
         customer_id=customer_id,
         date=date,
+        value=value,
         date_format=date_format,
         time_zone=time_zone,
+        refunds="drop",
+        missing_value="drop",
         litt=True,
     )
     with open_log(transactions, by) as log:

@@ -1,5 +1,6 @@
 """Who renewed and who left: the table that every retention model is fitted to."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self, final
@@ -309,6 +310,11 @@ def _rows_of(frame: Any) -> Iterator[tuple[Any, AnyArray]]:
                 f"Column {name!r} must hold numbers of survivors; only {COHORT!r} may hold "
                 "something else. Drop it, or make it the index."
             )
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise DataError(
+            f"Cohort {twice[0]} has {names.count(twice[0])} rows. Give each cohort one row, with a "
+            "column of survivors for each period: of a long table, its pivot."
+        )
     counts = np.column_stack([c.cast(nw.Float64).to_numpy() for c in columns.values()])
     for name, row in zip(names, counts, strict=True):
         seen = np.flatnonzero(~np.isnan(row))

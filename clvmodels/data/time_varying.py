@@ -267,9 +267,15 @@ def _read(covariates: Any, by: Conventions, period: str, columns: tuple[str, ...
         raise DataError(f"columns must name at least one covariate, each once: {columns!r}.")
     needed = (by.customer_id, period, *columns)
     if missing := [name for name in needed if name not in frame.columns]:
+        remedy = "Rename yours, or say which ones they are."
+        if missing == [by.customer_id]:
+            remedy += (
+                " A series that all customers share needs its rows for each of them: "
+                "series.merge(customers, how='cross')."
+            )
         raise DataError(
             f"The covariates lack the column(s) {', '.join(missing)}; they have "
-            f"{', '.join(frame.columns)}. Rename yours, or say which ones they are."
+            f"{', '.join(frame.columns)}. {remedy}"
         )
     if getattr(frame[period].dtype, "time_zone", None) is not None:
         raise DataError(f"Column {period!r} must hold dates without a time zone: days are local.")

@@ -15,6 +15,8 @@ from clvmodels.evaluation.frequency import chi_square, frequency_counts
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.inference.estimate import Estimate
 from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.models.fitted_time_varying import FittedTimeVarying
+from clvmodels.models.spend import FittedSpend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +52,7 @@ _SPECIAL_CASES: Final[Mapping[str, frozenset[str]]] = {
     "modified_beta_geo": frozenset({"nbd"}),
     "pareto_nbd": frozenset({"nbd"}),
     "ggompertz_nbd": frozenset({"nbd", "pareto_nbd"}),
+    "time_varying_pareto_nbd": frozenset({"nbd", "pareto_nbd"}),
     "shifted_beta_geo": frozenset({"geometric_retention"}),
     "beta_discrete_weibull": frozenset({"geometric_retention", "shifted_beta_geo"}),
 }
@@ -69,12 +72,13 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.Da
     fits : sequence or mapping of str to fitted model
         Two or more, of one role: purchases, spend or retention.
     data : RFMSummary, OpportunitySummary, TimeVaryingSummary or RetentionTable
-        What they all were fitted to.
+        What they all were fitted to; beside time-varying covariates, the other models to its `rfm`.
 
     Returns
     -------
     DataFrame
-        One row per model, lowest AIC first: model; parameters (their number); loglik; aic; bic;
+        One row per model, lowest AIC first: model (without names, its own; fits that share it
+        are numbered as they were given); parameters (their number); loglik; aic; bic;
         against (the largest of its special cases in the list), lr, lr_df, lr_p (the test against
         it: a small p speaks for the larger model; where the special case lies at the edge of the
         parameters, as that without dropout does, p is an upper bound); chi_square, chi_df, chi_p
@@ -86,7 +90,7 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.Da
     DataError
         If a model was fitted to other data, or in another time unit.
     ParameterError
-        If there are fewer than two fits.
+        If there are fewer than two fits, or they are of different roles.
     FitError
         If the parameters of one were given, not fitted.
 
@@ -108,8 +112,14 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.Da
     named = dict(fits) if isinstance(fits, Mapping) else _named(fits)
     if len(named) < 2:
         raise ParameterError("compare takes two models or more, fitted to the same data.")
+    if len({_role(fit) for fit in named.values()}) > 1:
+        raise ParameterError(
+            "compare takes models of one role: of purchases, of spend or of retention. Got "
+            f"{', '.join(named)}."
+        )
+    seen = {name: _seen(fit, data) for name, fit in named.items()}
     for name, fit in named.items():
-        _check_same_data(name, fit, data)
+        _check_same_data(name, fit, seen[name])
     table = pd.DataFrame(
         [
             {
@@ -119,7 +129,7 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.Da
                 "aic": fit.aic,
                 "bic": fit.bic,
                 **_ratio_test(fit, named),
-                **_frequency_test(fit, data),
+                **_frequency_test(fit, seen[name]),
             }
             for name, fit in named.items()
         ]
@@ -128,12 +138,33 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.Da
 
 
 def _named(fits: Sequence[Fitted]) -> dict[str, Fitted]:
-    titles = [fit.model.title for fit in fits]
+    titles = [_title(fit) for fit in fits]
     twice = {title for title, count in Counter(titles).items() if count > 1}
     return {
         f"{title} ({k})" if title in twice else title: fit
         for k, (title, fit) in enumerate(zip(titles, fits, strict=True), start=1)
     }
+
+
+def _title(fit: Fitted) -> str:
+    """What was fitted, in words."""
+    if not isinstance(fit, FittedPurchases | FittedSpend):
+        return fit.model.title
+    title = fit.model.label if isinstance(fit, FittedPurchases) else fit.model.title
+    return title if fit.design is None else f"{title} with covariates"
+
+
+def _role(fit: Fitted) -> str:
+    if isinstance(fit, FittedPurchases | FittedTimeVarying):
+        return "purchases"
+    return type(fit).__name__
+
+
+def _seen(fit: Fitted, data: Data) -> Data:
+    """The part of the data that a model looks at."""
+    if isinstance(data, TimeVaryingSummary) and not isinstance(fit, FittedTimeVarying):
+        return data.rfm
+    return data
 
 
 def _check_same_data(name: str, fit: Fitted, data: Data) -> None:
@@ -188,5 +219,6 @@ def _frequency_test(fit: Fitted, data: Data) -> dict[str, float]:
         return {"chi_square": np.nan, "chi_df": np.nan, "chi_p": np.nan}
     statistic = chi_square(frequency_counts({"": fit}, data, _TOP), "")
     df = _TOP - len(fit.estimate.names)
-    p = float(chdtrc(df, statistic)) if df > 0 else np.nan
-    return {"chi_square": statistic, "chi_df": df, "chi_p": p}
+    if df <= 0:
+        return {"chi_square": statistic, "chi_df": np.nan, "chi_p": np.nan}
+    return {"chi_square": statistic, "chi_df": df, "chi_p": float(chdtrc(df, statistic))}

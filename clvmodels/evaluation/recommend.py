@@ -75,7 +75,7 @@ class Recommendation:
 
     @property
     def _head(self) -> str:
-        return f"A setting of {self.setting}. Try, in this order: {', '.join(self.models)}."
+        return f"Setting: {self.setting}. Try, in this order: {', '.join(self.models)}."
 
 
 def recommend(
@@ -98,9 +98,9 @@ def recommend(
     ----------
     data : log, RFMSummary, OpportunitySummary or RetentionTable
         A transaction log says most: of a summary it cannot be seen on which dates purchases fell,
-        nor, without litt, how regular they were.
+        nor how regular they were.
     customer_id, date, value, time_unit, observation_end, date_format, time_zone
-        Of a log: as in `rfm_summary`.
+        Of a log: as in `rfm_summary`. Rows with a negative value, or none, are left out.
 
     Returns
     -------
@@ -121,12 +121,12 @@ def recommend(
     ('continuous time', 'ModifiedBetaGeoModel()')
     """
     if isinstance(data, RetentionTable):
-        said = Finding("Is it a contract?", "The table says who left.", "Survival is observed.")
+        said = Finding("Is it a contract?", "Yes, the table says who left.", "Model survival.")
         return Recommendation("contractual", _CONTRACT, (said,))
     if isinstance(data, OpportunitySummary):
         said = Finding(
             "Can customers buy at any time?",
-            f"No, at opportunities every {data.every}.",
+            f"No, at opportunities: one every {data.every}.",
             "Count opportunities, not time.",
         )
         return Recommendation("opportunities", _OPPORTUNITIES, (said,))
@@ -135,6 +135,7 @@ def recommend(
     rfm = rfm_summary(
         data, customer_id=customer_id, date=date, value=value, time_unit=time_unit,
         observation_end=observation_end, date_format=date_format, time_zone=time_zone,
+        refunds="drop", missing_value="drop",
     )  # fmt: skip
     by = Conventions(
         time_unit=TimeUnit.DAY, customer_id=customer_id, date=date, date_format=date_format,
@@ -142,8 +143,8 @@ def recommend(
     )  # fmt: skip
     try:
         timing = regularity(
-            data, customer_id=customer_id, date=date, observation_end=observation_end,
-            date_format=date_format, time_zone=time_zone,
+            data, customer_id=customer_id, date=date, value=value, date_format=date_format,
+            observation_end=observation_end, time_zone=time_zone,
         )  # fmt: skip
     except DataError:  # too few customers with three purchases
         timing = None
@@ -177,7 +178,7 @@ def _of_purchases(
 def _contract(rfm: RFMSummary, period: float | None) -> Finding:
     question = "Is it a contract?"
     if period is None:
-        return Finding(question, "Customers keep to no common period.", "Silence is not told.")
+        return Finding(question, "Customers keep to no common period.", "They leave unseen.")
     return Finding(
         question,
         f"Nearly all customers buy every {period:.3g} {rfm.time_unit}s, as if they renewed.",

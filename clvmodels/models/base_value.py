@@ -5,7 +5,7 @@ from typing import final
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BaseValue:
     """What an existing base of customers is worth.
 
@@ -31,7 +31,7 @@ class BaseValue:
     constant_retention_value: float
     level: float
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         gap = self.constant_retention_value / self.value - 1 if self.value else float("nan")
         return (
             f"{self.customers:,.0f} customers are worth {self.value:,.0f} ({100 * self.level:g} % "

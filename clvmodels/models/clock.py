@@ -178,7 +178,7 @@ class SeasonalClock(Clock):
     now: datetime
 
     def __str__(self) -> str:
-        return f"seasonal {self.unit}s"
+        return f"{self.unit}s of operational time"
 
     @property
     def time_unit(self) -> TimeUnit:

@@ -58,7 +58,7 @@ class Covariates:
     Examples
     --------
     >>> Covariates(purchase="income", dropout=["income", "channel"])
-    Covariates(purchase=('income',), dropout=('income', 'channel'), both=(), spend=(), ridge=0.0)
+    Covariates(purchase=('income',), dropout=('income', 'channel'))
     """
 
     purchase: Sequence[str] = ()
@@ -81,6 +81,11 @@ class Covariates:
         if not (np.isfinite(self.ridge) and self.ridge >= 0):
             raise ParameterError(f"ridge must be 0 or positive, and finite, got {self.ridge!r}.")
         object.__setattr__(self, "ridge", float(self.ridge))
+
+    def __repr__(self) -> str:
+        fields = ("purchase", "dropout", "both", "spend", "ridge")
+        given = {name: getattr(self, name) for name in fields if getattr(self, name)}
+        return f"Covariates({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
     def __bool__(self) -> bool:
         return bool(self.columns)

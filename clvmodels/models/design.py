@@ -89,16 +89,11 @@ class Design:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The multipliers e^g, which come after the model's own parameters."""
-        columns = self.covariates.columns
-        return tuple(
-            Parameter(
-                c.name,
-                "pure",
-                f"one sd ({self.sds[c.column]:.3g}) more of {columns[c.column]} multiplies "
-                f"{c.effect.meaning} by this",
-            )
-            for c in self.coefficients
-        )
+        return tuple(self._parameter(c, "this") for c in self.coefficients)
+
+    def parameters_at(self, params: Mapping[str, float]) -> tuple[Parameter, ...]:
+        """The multipliers, with what they come to said in words."""
+        return tuple(self._parameter(c, _figure(params[c.name])) for c in self.coefficients)
 
     def matrix(self, data: RFMSummary | OpportunitySummary) -> FloatArray:
         """Standardised columns, of shape (customers, columns).
@@ -202,16 +197,24 @@ class Design:
         )
 
     def sentences(self, estimate: Estimate, level: float = 0.9) -> list[str]:
-        """What one standard deviation more of each column does to each process, in words."""
+        """What one standard deviation more of each column does to each process, in words.
+
+        Of columns of 0 and 1: what being 1 does.
+        """
         columns, out = self.covariates.columns, []
         for process in self.processes:
             for column in getattr(self.covariates, process.name):
                 reads = {f"{effect.name}:{column}": effect.reads for effect in process.effects}
-                contrast = np.array([reads.get(name, 0) for name in estimate.names])
+                place = columns.index(column)
+                contrast = np.array([float(reads.get(name, 0)) for name in estimate.names])
+                change = f"One {self._step(place)} more of {column}"
+                if self._is_flag(place):
+                    contrast /= self.sds[place]
+                    change = f"{column} = 1 rather than 0"
                 value = np.exp(contrast @ np.log(list(estimate.means.values())))
                 out.append(
-                    f"One sd ({self.sds[columns.index(column)]:.3g}) more of {column} multiplies "
-                    f"{process.words} by {_figure(value)}{_interval(estimate, contrast, level)}."
+                    f"{change} multiplies {process.words} by {_figure(value)}"
+                    f"{_interval(estimate, contrast, level)}."
                 )
         return out
 
@@ -225,6 +228,21 @@ class Design:
     ) -> Self:
         """The design of a document made by `to_dict`, for the same model."""
         return cls(covariates, processes, tuple(document["means"]), tuple(document["sds"]))
+
+    def _is_flag(self, column: int) -> bool:
+        """Whether a column holds 0 and 1 only: no other values in between have that variance."""
+        mean = self.means[column]
+        return 0 < mean < 1 and bool(np.isclose(self.sds[column] ** 2, mean * (1 - mean), rtol=1e-9))
+
+    def _parameter(self, c: Coefficient, by: str) -> Parameter:
+        step, column = self._step(c.column), self.covariates.columns[c.column]
+        return Parameter(
+            c.name, "pure", f"one {step} more of {column} multiplies {c.effect.meaning} by {by}"
+        )
+
+    def _step(self, column: int) -> str:
+        """What a multiplier is for one more of: columns that are not standardised have sd 1."""
+        return "unit" if self.sds[column] == 1 else f"sd ({self.sds[column]:.3g})"
 
     def acting_on(self, name: str, z: FloatArray) -> tuple[IntArray, FloatArray]:
         """Which coefficients act on a parameter, and the columns they come with, signed."""

@@ -15,6 +15,14 @@ from clvmodels.inference.problem import Parameter
 if TYPE_CHECKING:
     import pandas as pd
 
+_SUITS = {
+    "RetentionTable": "Contracts are for ShiftedBetaGeoModel and its relatives.",
+    "OpportunitySummary": "Opportunities are for BetaGeoBetaBinomModel.",
+    "TimeVaryingSummary": (
+        "Covariates that change over time are for TimeVaryingParetoNBDModel; its .rfm is the "
+        "summary without them."
+    ),
+}
 INTERVAL_DRAWS = 200  # parameter draws behind an interval: its ends move by about 5 % of its width
 
 
@@ -121,9 +129,12 @@ class FittedModel:
     def _repr_html_(self) -> str:
         import html
 
+        import pandas as pd
+
         head, *rest = repr(self).splitlines()
         notes = "".join(f"<br>{html.escape(line)}" for line in rest)
-        table: Any = self.summary()._repr_html_()  # type: ignore[operator]
+        with pd.option_context("display.max_colwidth", None):  # meanings are sentences
+            table: Any = self.summary()._repr_html_()  # type: ignore[operator]
         return f"<p><b>{html.escape(head)}</b>{notes}</p>{table}"
 
 
@@ -149,10 +160,13 @@ def probabilities(level: float) -> tuple[float, float]:
 
 
 def check_summary(data: object) -> RFMSummary:
-    """The summary itself, or an error that says how to make one of a table."""
+    """The summary itself, or an error that says how to make one, or which model suits the data."""
     if not isinstance(data, RFMSummary):
-        raise DataError(
-            f"Models take an RFMSummary, got {type(data).__name__}. Make one with "
-            "RFMSummary.from_frame(table, time_unit=...), or from a log with rfm_summary."
+        kind = type(data).__name__
+        remedy = _SUITS.get(
+            kind,
+            "Make one with RFMSummary.from_frame(table, time_unit=...), or from a log with "
+            "rfm_summary.",
         )
+        raise DataError(f"This model takes an RFMSummary, got {kind}. {remedy}")
     return data

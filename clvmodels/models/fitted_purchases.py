@@ -56,7 +56,7 @@ class FittedPurchases(FittedModel):
 
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
-        effects = () if self.design is None else self.design.parameters
+        effects = () if self.design is None else self.design.parameters_at(self.params)
         return (*self.model.parameters, *effects)
 
     @property

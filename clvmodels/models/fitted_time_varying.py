@@ -57,7 +57,7 @@ class FittedTimeVarying(FittedModel):
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
         own = len(self.estimate.names) - len(self.design.parameters)
-        return (*self.model.parameters[:own], *self.design.parameters)
+        return (*self.model.parameters[:own], *self.design.parameters_at(self.params))
 
     @property
     def _title(self) -> str:
@@ -441,9 +441,9 @@ class FittedTimeVarying(FittedModel):
         statistic: Callable[[FloatArray], FloatArray],
     ) -> FloatArray:
         """A statistic of (draws, customers), in blocks of customers side by side."""
-        from clvmodels.kernels.time_varying_pareto_nbd import take
+        from clvmodels.kernels.time_varying_pareto_nbd import merged, take
 
-        walks, count = self._walks(data), averaging.draws_of(params)
+        walks, count = merged(self._walks(data)), averaging.draws_of(params)
         draws = [_draw(params, k, self.model) for k in range(count)]
         workers = usable_cores()
         size = max(1, min(averaging.ELEMENTS // count, -(-len(data) // workers)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray
+from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError
 
@@ -98,7 +99,7 @@ class SpendIndependence:
         return f"<p><b>{html.escape(head)}</b><br>{html.escape(self.sentence)}</p>{table}"
 
 
-def spend_independence(data: RFMSummary) -> SpendIndependence:
+def spend_independence(data: RFMSummary | OpportunitySummary) -> SpendIndependence:
     """Check what spend models assume: that frequency says nothing of the value of a purchase.
 
     Rests on the customers that a spend model is fitted to: repeat buyers of positive mean value.
@@ -107,7 +108,7 @@ def spend_independence(data: RFMSummary) -> SpendIndependence:
 
     Parameters
     ----------
-    data : RFMSummary
+    data : RFMSummary or OpportunitySummary
         With ``monetary_value``; rows count as often as their weight says.
 
     Returns

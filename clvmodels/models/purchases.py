@@ -138,7 +138,7 @@ class PurchaseModel(ABC):
         """A fitted model with known parameters."""
         from clvmodels.models.fitted_purchases import FittedPurchases
 
-        if self.covariates.columns:
+        if self.covariates:
             raise ParameterError(
                 "Known parameters are those of the model without covariates: leave them out."
             )
@@ -154,7 +154,9 @@ class PurchaseModel(ABC):
         )
 
     def _design(self, data: Summary) -> Design | None:
-        if not self.covariates.columns:
+        if not isinstance(self.covariates, Covariates):
+            raise ParameterError(f"covariates takes Covariates(...), got {self.covariates!r}.")
+        if not self.covariates:
             return None
         assert isinstance(data, RFMSummary)  # models of opportunities have no covariates
         return Design.of(data, self.covariates, self.processes)

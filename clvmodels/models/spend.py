@@ -16,7 +16,7 @@ from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.models.averaging import ELEMENTS, columnwise_quantiles, draws_of
 from clvmodels.models.clock import Summary
-from clvmodels.models.covariates import Covariates, Process
+from clvmodels.models.covariates import Covariates, Process, coefficients
 from clvmodels.models.design import Design
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
 from clvmodels.models.independence import correlate
@@ -38,6 +38,13 @@ class SpendModel(ABC):
     title: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
     processes: ClassVar[tuple[Process, ...]]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.covariates, Covariates):
+            raise ParameterError(
+                f"covariates takes Covariates(spend=...), got {self.covariates!r}."
+            )
+        coefficients(self.covariates, self.processes)  # an error, where they do not fit together
 
     @property
     @abstractmethod
@@ -184,7 +191,7 @@ class FittedSpend(FittedModel):
 
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
-        effects = () if self.design is None else self.design.parameters
+        effects = () if self.design is None else self.design.parameters_at(self.params)
         return (*self.model.parameters, *effects)
 
     @property

@@ -16,8 +16,12 @@ from clvmodels.models.averaging import Evaluate, columnwise_quantiles
 from clvmodels.models.clock import Summary, clock_of
 from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities
 from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.models.fitted_retention import FittedRetention
+from clvmodels.models.fitted_time_varying import FittedTimeVarying
 from clvmodels.models.purchases import PurchaseModel
+from clvmodels.models.retention import RetentionModel
 from clvmodels.models.spend import FittedSpend, SpendModel, monetary
+from clvmodels.models.time_varying_pareto_nbd import TimeVaryingParetoNBDModel
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 
 if TYPE_CHECKING:
@@ -77,6 +81,7 @@ class CLVModel:
             if not isinstance(value, kinds):
                 raise ParameterError(
                     f"{name} takes a {kinds[0].__name__}, fitted or not, got {value!r}."
+                    f"{_elsewhere(value)}"
                 )
         object.__setattr__(self, "discount", DiscountRate.parse(self.discount))
         if not isinstance(self.margin, str):
@@ -98,7 +103,7 @@ class CLVModel:
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             One row per customer, one-time buyers included, with ``monetary_value``.
         method : Method, optional
             Fits both models; ``MLE()`` if not given.
@@ -150,7 +155,7 @@ class FittedCLV:
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not, with monetary values in the currency of the fit.
         horizon : Horizon or str, optional
             Length of the window; all the future if not given.
@@ -197,7 +202,7 @@ class FittedCLV:
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             Customers, fitted or not, with monetary values.
         horizon : Horizon or str, optional
             Length of the window; all the future if not given.
@@ -268,7 +273,7 @@ class FittedCLV:
 
         Parameters
         ----------
-        data : RFMSummary
+        data : RFMSummary or OpportunitySummary
             The base.
         horizon, start, level
             As for `predict`.
@@ -449,6 +454,18 @@ class FittedCLV:
         no_use = (x > 0) & ~self.spend.informative(data)
         flags[no_use] = "mean value not positive: base mean spend"
         return flags
+
+
+def _elsewhere(model: object) -> str:
+    """Where the value of customers is to be had under a model of another role."""
+    if isinstance(model, RetentionModel | FittedRetention):
+        return " Of contracts, base_value of the fitted model is the value of the base."
+    if isinstance(model, TimeVaryingParetoNBDModel | FittedTimeVarying):
+        return (
+            " With time-varying covariates, the value is margin x expected_spend of the spend "
+            "model x residual_transactions of this one, over a horizon that they cover."
+        )
+    return ""
 
 
 def _worth(count: FloatArray, spend: FloatArray) -> FloatArray:

@@ -34,9 +34,9 @@ def test_the_shape_is_found_again(k):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("k", [1, 3])
 def test_intervals_hold_the_truth_as_often_as_they_say(k):
-    runs = [regularity(made(k, 400, seed=1_000 * k + i)) for i in range(200)]
+    runs = [regularity(made(k, 250, seed=1_000 * k + i)) for i in range(200)]
     for name in ("wheat_morrison", "maximum_likelihood"):
         held = np.mean([getattr(r, name).lo < k < getattr(r, name).hi for r in runs])
         # 3.5 binomial standard errors of 95 % in 200 runs

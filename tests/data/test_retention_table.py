@@ -213,3 +213,9 @@ def test_shows_itself_in_a_notebook():
     html = survivors(NOTE_032)._repr_html_()
     assert html.startswith("<p>RetentionTable: 1,000 customers")
     assert "<table" in html
+
+
+def test_long_tables_are_told_to_be_wide():
+    long = survivors(COHORTS).to_pandas()  # a row per cohort and age
+    with pytest.raises(DataError, match=r"Cohort 2005 has 2 rows.*pivot"):
+        survivors(long)

@@ -164,6 +164,7 @@ def without(who, week):
         (covariates().assign(period="soon"), "must hold dates"),
         (covariates().assign(period=pd.NaT), "is empty in 15 rows"),
         (covariates().drop(columns="price"), "lack the column(s) price"),
+        (covariates(ids="a").drop(columns="customer_id"), "merge(customers, how='cross')"),
         (covariates().assign(customer_id=7), "None of the 3 customers has covariates"),
         ({"a": 1}, "Cannot read covariates from dict"),
     ],

@@ -1,6 +1,9 @@
 """Models of the same data side by side: likelihood ratios, criteria and frequency chi-squares."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import chi2
 
@@ -89,3 +92,113 @@ def test_covariates_are_tested_against_the_model_without_them(rfm):
     ridge = clv.BetaGeoModel(covariates=clv.Covariates(purchase="busy", ridge=10.0)).fit(some)
     table = clv.compare({"plain": plain, "ridge": ridge}, some).set_index("model")
     assert table.against["ridge"] == ""
+
+
+def test_models_with_a_choice_are_named_with_it():
+    log = clv.datasets.load_cdnow(sample=True)
+    timed = clv.rfm_summary(log, time_unit="week", observation_end="1997-09-30", litt=True)
+    fits = [clv.BetaGeoCNBDModel(k=k).fit(timed) for k in (1, 2)]
+    table = clv.compare(fits, timed)
+    assert table.model.tolist() == ["BG/CNBD-1", "BG/CNBD-2"]
+
+
+def test_covariates_are_in_the_name_and_a_test_without_degrees_of_freedom_is_empty(rfm):
+    some = rfm.with_column("u", np.random.default_rng(0).normal(size=len(rfm)))
+    covariates = clv.Covariates(purchase="u", dropout="u")
+    fits = [clv.BetaGeoModel(covariates=covariates).fit(some), clv.BetaGeoModel().fit(some)]
+    table = clv.compare(fits, some).set_index("model")
+    assert table.against["BG/NBD with covariates"] == "BG/NBD"
+    assert table.chi_df["BG/NBD"] == 3
+    assert np.isnan(table.chi_df["BG/NBD with covariates"])  # seven classes, seven parameters
+    assert np.isfinite(table.chi_square["BG/NBD with covariates"])
+
+
+def test_retention_models_are_nested():
+    # Fader and Hardie (2007), How to project customer retention, table 1: the Regular segment
+    survivors = [1000, 631, 468, 382, 326, 289, 262, 241]
+    table = clv.RetentionTable.from_survivors(survivors, period="1 year")
+    models = (
+        clv.BetaDiscreteWeibullModel(),
+        clv.GeometricRetentionModel(),
+        clv.ShiftedBetaGeoModel(),
+    )
+    fits = [model.fit(table) for model in models]
+    found = clv.compare(fits, table).set_index("model")
+    assert found.against.to_dict() == {
+        "Geometric": "",
+        "Shifted-beta-geometric": "Geometric",
+        "Beta-discrete-Weibull": "Shifted-beta-geometric",
+    }
+    assert found.lr_df.dropna().tolist() == [1, 1]
+    assert found.lr_p["Shifted-beta-geometric"] < 1e-6
+    # the sBG describes these data: nothing is left for the Weibull's third parameter
+    assert found.lr_p["Beta-discrete-Weibull"] > 0.05
+    assert found.index[0] == "Shifted-beta-geometric"
+    assert found[["chi_square", "chi_df", "chi_p"]].isna().all(axis=None)
+    ratio = 2 * (fits[2].loglik - fits[1].loglik)
+    assert found.lr["Shifted-beta-geometric"] == pytest.approx(ratio)
+    others = clv.RetentionTable.from_survivors([1000, 869, 743], period="1 year")
+    with pytest.raises(DataError, match="other data"):
+        clv.compare([fits[0], clv.GeometricRetentionModel().fit(others)], table)
+
+
+def test_spend_models_are_weighed_by_their_criteria(rfm):
+    fits = [clv.LognormalNormalModel().fit(rfm), clv.GammaGammaModel().fit(rfm)]
+    table = clv.compare(fits, rfm).set_index("model")
+    assert (table.against == "").all()  # neither is a special case of the other
+    assert table.aic["Gamma-Gamma"] == pytest.approx(fits[1].aic)
+    assert table[["lr", "chi_square"]].isna().all(axis=None)
+    dearer = clv.RFMSummary.from_arrays(
+        rfm.frequency, rfm.recency, rfm.T, time_unit="week",
+        monetary_value=2 * np.nan_to_num(rfm.monetary_value),
+    )  # fmt: skip
+    with pytest.raises(DataError, match="other data"):
+        clv.compare([fits[0], clv.GammaGammaModel().fit(dearer)], rfm)
+
+
+@pytest.fixture(scope="module")
+def promoted():
+    """The sample of CDNOW, with a promotion that never had to do with anything."""
+    log = clv.datasets.load_cdnow(sample=True)
+    log = log[log.customer_id.isin(log.customer_id.unique()[:300])]
+    weeks = pd.DataFrame({"period": pd.date_range("1996-12-30", "1997-09-29", freq="7D")})
+    weeks["promo"] = np.random.default_rng(0).integers(0, 2, len(weeks))
+    series = weeks.merge(pd.DataFrame({"customer_id": log.customer_id.unique()}), how="cross")
+    return clv.time_varying_summary(
+        log, series, columns=["promo"], time_unit="week", observation_end="1997-09-30"
+    )
+
+
+def test_time_varying_covariates_are_tested_against_none(promoted):
+    varying = clv.TimeVaryingParetoNBDModel(purchase="promo").fit(promoted)
+    more = clv.TimeVaryingParetoNBDModel(purchase="promo", dropout="promo").fit(promoted)
+    none = clv.ParetoNBDModel().fit(promoted.rfm)
+    fits = {"none": none, "purchase": varying, "both": more}
+    table = clv.compare(fits, promoted).set_index("model")
+    assert table.against.to_dict() == {"none": "", "purchase": "none", "both": "purchase"}
+    assert table.lr_df[["purchase", "both"]].tolist() == [1, 1]
+    assert table.lr["purchase"] == pytest.approx(2 * (varying.loglik - none.loglik), abs=1e-9)
+    assert np.isfinite(table.chi_square["none"])  # of the summary within
+    assert varying.loglik_of(promoted) == pytest.approx(varying.loglik, rel=1e-12)
+    # with the coefficient held at zero, the larger model is the smaller one
+    pushed = clv.TimeVaryingParetoNBDModel(purchase="promo", ridge=1e10).fit(promoted)
+    assert pushed.loglik == pytest.approx(none.loglik, abs=1e-4)
+
+
+def test_what_was_fitted_to_other_walks_is_told(promoted):
+    fit = clv.TimeVaryingParetoNBDModel(purchase="promo").fit(promoted)
+    other = replace(promoted, values=1 - promoted.values)
+    other = replace(
+        other,
+        at_purchases=promoted.rfm.frequency[:, None] - promoted.at_purchases,
+    )
+    # the same covariate the other way round: the same likelihood needs another coefficient
+    with pytest.raises(DataError, match="other data"):
+        clv.compare([fit, clv.ParetoNBDModel().fit(promoted.rfm)], other)
+    with pytest.raises(DataError, match="TimeVaryingSummary"):
+        clv.compare([fit, clv.ParetoNBDModel().fit(promoted.rfm)], promoted.rfm)
+
+
+def test_models_of_different_roles_are_not_compared(fits, rfm):
+    with pytest.raises(ParameterError, match=r"one role.*NBD, Gamma-Gamma"):
+        clv.compare([fits[0], clv.GammaGammaModel().fit(rfm)], rfm)

@@ -87,3 +87,14 @@ def test_containers_say_what_they_are():
 def test_every_model_named_can_be_made(advice_of):
     for name in clv.recommend(advice_of()).models:
         assert eval(f"clv.{name}", {"clv": clv}) is not None
+
+
+def test_refunds_are_no_purchases():
+    log = clv.datasets.load_cdnow(sample=True)
+    # a third of the purchases is sent back, a fortnight later
+    back = log.iloc[::3].assign(value=-5.0)
+    back["date"] = pd.to_datetime(back.date) + pd.Timedelta(days=14)
+    mixed = pd.concat([log.assign(date=pd.to_datetime(log.date)), back])
+    kept = clv.recommend(mixed, value="value", observation_end="1998-06-30")
+    plain = clv.recommend(log, value="value", observation_end="1998-06-30")
+    assert repr(kept) == repr(plain)

@@ -95,7 +95,7 @@ def check_pmf(size, seed):
     compare(kernel.pmf_if_alive, oracle.pmf_if_alive, n, x, T, t, **params)
 
 
-# quick runs here, 10,000 random customers each among the slow ones
+# quick runs here, more random customers among the slow ones
 def test_likelihood_and_probability_alive_equal_the_oracle():
     check_likelihood(300, seed=1)
 
@@ -110,8 +110,8 @@ def test_pmf_equals_the_oracle():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("check", [check_likelihood, check_predictions, check_pmf])
-def test_ten_thousand_random_customers_equal_the_oracle(check):
-    check(10_000, seed=4)
+def test_many_random_customers_equal_the_oracle(check):
+    check(2_000, seed=4)
 
 
 @pytest.mark.parametrize("rate", [-0.05, 0.0, 0.1])

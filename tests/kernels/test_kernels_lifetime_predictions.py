@@ -68,7 +68,7 @@ def test_survival_and_expected_purchases_of_random_customers(name, size):
 
 @pytest.mark.slow
 def test_survival_and_expected_purchases_of_many_random_customers():
-    compare("ggompertz", 1500, seed=41)
+    compare("ggompertz", 200, seed=41)
 
 
 @pytest.mark.parametrize(("name", "size"), [("pareto", 3), ("ggompertz", 2)])
@@ -77,15 +77,15 @@ def test_purchase_counts_of_random_customers(name, size):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ALL)
-def test_purchase_counts_of_many_random_customers(name):
-    compare_pmf(name, 40, seed=43)
+@pytest.mark.parametrize(("name", "size"), [("pareto", 20), ("ggompertz", 8)])
+def test_purchase_counts_of_many_random_customers(name, size):
+    compare_pmf(name, size, seed=43)
 
 
 def test_the_printed_expectation_of_the_ggompertz_nbd():
     # E[X(t)] as in CLVTools' tests, by parts the mean time alive
-    params, _, _, _, t = box("ggompertz", 12, seed=44)
-    zero = np.zeros(12)
+    params, _, _, _, t = box("ggompertz", 6, seed=44)
+    zero = np.zeros(6)
     got = ggompertz_nbd.purchases_if_alive(zero, zero, t, **params)
     rows = zip(t, *params.values(), strict=True)
     exact = [float(ggompertz_oracle.expected_purchases_new_customer(*row)) for row in rows]

@@ -147,7 +147,7 @@ def test_loglik_and_expected_spend_equal_the_oracle():
 @pytest.mark.slow
 def test_loglik_and_expected_spend_equal_the_oracle_for_ten_thousand_customers():
     sigmas = np.exp(np.random.default_rng(1).uniform(-6, 1, 10))
-    check_against_oracle(sigmas.tolist(), customers=1_000, integrals=20)
+    check_against_oracle(sigmas.tolist(), customers=1_000, integrals=5)
 
 
 def test_one_purchase_has_its_exact_density():

@@ -62,14 +62,14 @@ def check_rows(kernel, oracle, params, columns, rtol):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_rows_of_the_bg_family_equal_the_oracle_over_the_box(name):
-    params, x, t_x, T, _ = random_box(300, seed=5)
+    params, x, t_x, T, _ = random_box(100, seed=5)
     check_rows(*FAMILY[name], params, (x, t_x, T), rtol=1e-11)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILY)
 def test_many_rows_of_the_bg_family_equal_the_oracle(name):
-    params, x, t_x, T, _ = random_box(3000, seed=6)
+    params, x, t_x, T, _ = random_box(1000, seed=6)
     check_rows(*FAMILY[name], params, (x, t_x, T), rtol=1e-11)
 
 

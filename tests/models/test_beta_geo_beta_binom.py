@@ -109,7 +109,7 @@ def test_intervals_cover_as_often_as_they_say():
     replications, level = 200, 0.9
     hits = dict.fromkeys(TRUTH, 0)
     for seed in range(replications):
-        fit = BetaGeoBetaBinomModel().fit(simulated(2_000, 4, 12, seed, **TRUTH))
+        fit = BetaGeoBetaBinomModel().fit(simulated(1_000, 4, 12, seed, **TRUTH))
         summary = fit.summary(level).set_index("parameter")
         for name, truth in TRUTH.items():
             hits[name] += summary.lo[name] < truth < summary.hi[name]

@@ -171,18 +171,6 @@ def test_parameters_are_recovered(model, k):
     assert (np.abs(z) < 4).all()
 
 
-@pytest.mark.slow
-@every_model
-def test_intervals_cover(model):
-    hits, n = np.zeros(4), 200
-    for seed in range(n):
-        table = model(k=2).fit(simulated(model, 1500, 2, seed=1000 + seed)).summary(level=0.9)
-        true = np.array([TRUE[name] for name in table.parameter])
-        hits += (table.lo.to_numpy() <= true) & (true <= table.hi.to_numpy())
-    # binomial, 4 standard errors, and what normal intervals lack at this size
-    assert (np.abs(hits / n - 0.9) < 4 * np.sqrt(0.09 / n)).all()
-
-
 @every_model
 def test_rows_of_several_customers_share_the_mean_of_litt(model):
     # the likelihood is linear in litt, so equal (x, t_x, T) rows need only its mean

@@ -248,16 +248,3 @@ def test_parameters_are_recovered_from_20_000_customers(model):
     # a chi-square with as many degrees of freedom as parameters: 25 has probability 1e-4 or less
     assert error @ np.linalg.solve(fit.estimate.covariance, error) < 25
     assert (np.abs(error) < 4 * np.sqrt(np.diag(fit.estimate.covariance))).all()
-
-
-@pytest.mark.slow
-@every_model
-def test_intervals_cover_the_truth(model):
-    true = TRUE[model]
-    source = model().with_params(**true, time_unit="week")
-    inside = np.zeros(len(true))
-    for seed in range(200):
-        table = model().fit(source.simulate(4000, "60 weeks", seed)).summary(level=0.9)
-        inside += (table.lo < list(true.values())) & (table.hi > list(true.values()))
-    # 90 % of 200 and four binomial standard errors of 4.2
-    assert (np.abs(inside - 180) < 17).all()

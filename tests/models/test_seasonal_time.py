@@ -127,7 +127,7 @@ def test_waiting_times_and_simulations_are_in_calendar_time():
 def test_fit_in_seasonal_time_and_back_from_a_file(tmp_path):
     data = summary(calendar=CHRISTMAS)
     fit = BetaGeoModel().fit(data)
-    assert "seasonal weeks" in repr(fit)
+    assert "weeks of operational time" in repr(fit)
     fit.save(tmp_path / "fit.json")
     again = load(tmp_path / "fit.json")
     pd.testing.assert_frame_equal(

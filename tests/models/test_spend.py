@@ -392,7 +392,7 @@ def test_lognormal_intervals_cover_although_means_are_not_normal(sigma, busy):
     true = pd.Series({"median": 25.0, "sigma": sigma, "tau": 0.8})
     inside = []
     for seed in range(200):
-        data = purchases_of(2_000, sigma, 0.8, busy, seed)
+        data = purchases_of(1_000, sigma, 0.8, busy, seed)
         table = LognormalNormalModel().fit(data).summary(level=0.9).set_index("parameter")
         inside.append((table.lo < true) & (true < table.hi))
     share = pd.DataFrame(inside).mean()

@@ -75,8 +75,13 @@ def expected_spend(x, m, median, sigma, tau):
     centre = (mp.log(median) * variance + (mp.log(m) - mean) * between) / (between + variance)
     width = mp.sqrt(between * variance / (between + variance))
 
-    def posterior(mu):
+    def density(mu):
         return mp.npdf(mu, mp.log(median), tau) * mp.npdf(mp.log(m) - mean, mu, within)
+
+    peak = density(centre)  # quadrature stops on absolute errors
+
+    def posterior(mu):
+        return density(mu) / peak
 
     cuts = [centre + k * width for k in range(-14, 15, 2)]
     spend = mp.quad(lambda mu: mp.exp(mu + mp.mpf(sigma) ** 2 / 2) * posterior(mu), cuts)
