@@ -59,7 +59,9 @@ _SPECIAL_CASES: Final[Mapping[str, frozenset[str]]] = {
 """What each model turns into at the edge of its parameters."""
 
 
-def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.DataFrame":
+def compare(
+    fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data | None = None
+) -> "pd.DataFrame":
     """Compare models that were fitted to the same data by their likelihood.
 
     AIC and BIC weigh the log-likelihood against the number of parameters. Where one model is a
@@ -71,8 +73,9 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.Da
     ----------
     fits : sequence or mapping of str to fitted model
         Two or more, of one role: purchases, spend or retention.
-    data : RFMSummary, OpportunitySummary, TimeVaryingSummary or RetentionTable
+    data : RFMSummary, OpportunitySummary, TimeVaryingSummary or RetentionTable, optional
         What they all were fitted to; beside time-varying covariates, the other models to its `rfm`.
+        The frequency chi-square needs it.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.Da
         it: a small p speaks for the larger model; where the special case lies at the edge of the
         parameters, as that without dropout does, p is an upper bound); chi_square, chi_df, chi_p
         (customers with 0, 1, ..., 6, 7 or more repeat purchases, counted and expected: a small p
-        speaks against the model). Empty (NaN) where there is no such test.
+        speaks against the model). Empty (NaN) where there is no such test, or no `data`.
 
     Raises
     ------
@@ -117,6 +120,7 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], data: Data) -> "pd.Da
             "compare takes models of one role: of purchases, of spend or of retention. Got "
             f"{', '.join(named)}."
         )
+    _check_alike(named)
     seen = {name: _seen(fit, data) for name, fit in named.items()}
     for name, fit in named.items():
         _check_same_data(name, fit, seen[name])
@@ -160,15 +164,31 @@ def _role(fit: Fitted) -> str:
     return type(fit).__name__
 
 
-def _seen(fit: Fitted, data: Data) -> Data:
+def _check_alike(named: Mapping[str, Fitted]) -> None:
+    """All fits must remember the same observations, in the same units."""
+    first, *others = named.items()
+    for name, fit in others:
+        one, other = first[1].estimate.fingerprint, fit.estimate.fingerprint
+        if one and other and len(one) != len(other):  # not all look at all columns
+            one, other = one[:1], other[:1]
+        if one and other and not np.allclose(one, other, rtol=1e-9, atol=0):
+            raise DataError(
+                f"{first[0]} and {name} were fitted to other data, or in another time unit or "
+                "currency. Fit all models to one summary."
+            )
+
+
+def _seen(fit: Fitted, data: Data | None) -> Data | None:
     """The part of the data that a model looks at."""
     if isinstance(data, TimeVaryingSummary) and not isinstance(fit, FittedTimeVarying):
         return data.rfm
     return data
 
 
-def _check_same_data(name: str, fit: Fitted, data: Data) -> None:
+def _check_same_data(name: str, fit: Fitted, data: Data | None) -> None:
     """The log-likelihood of these data must be the one that the fit reached."""
+    if data is None:
+        return
     again = fit.loglik_of(data)
     if abs(again - fit.loglik) > _SAME * abs(fit.loglik):
         raise DataError(
@@ -214,11 +234,13 @@ def _penalised(fit: Fitted) -> bool:
     return covariates is not None and covariates.ridge > 0
 
 
-def _frequency_test(fit: Fitted, data: Data) -> dict[str, float]:
+def _frequency_test(fit: Fitted, data: Data | None) -> dict[str, float]:
     if not (isinstance(fit, FittedPurchases) and isinstance(data, RFMSummary | OpportunitySummary)):
         return {"chi_square": np.nan, "chi_df": np.nan, "chi_p": np.nan}
-    statistic = chi_square(frequency_counts({"": fit}, data, _TOP), "")
-    df = _TOP - len(fit.estimate.names)
+    counts = frequency_counts({"": fit}, data, _TOP)
+    statistic = chi_square(counts, "")
+    expected = counts.loc[counts["method"] == "", "customers"]
+    df = int((expected > 0).sum()) - 1 - len(fit.estimate.names)
     if df <= 0:
         return {"chi_square": statistic, "chi_df": np.nan, "chi_p": np.nan}
     return {"chi_square": statistic, "chi_df": df, "chi_p": float(chdtrc(df, statistic))}

@@ -202,3 +202,18 @@ def test_what_was_fitted_to_other_walks_is_told(promoted):
 def test_models_of_different_roles_are_not_compared(fits, rfm):
     with pytest.raises(ParameterError, match=r"one role.*NBD, Gamma-Gamma"):
         clv.compare([fits[0], clv.GammaGammaModel().fit(rfm)], rfm)
+
+
+def test_fits_know_their_data_without_being_shown_them(fits, rfm):
+    table, shown = clv.compare(fits), clv.compare(fits, rfm)
+    columns = ["model", "loglik", "aic", "bic", "lr", "lr_p"]
+    pd.testing.assert_frame_equal(table[columns], shown[columns])
+    assert table.chi_square.isna().all()
+    # one customer less, or another unit
+    with pytest.raises(DataError, match="other data"):
+        clv.compare([fits[0], clv.BetaGeoModel().fit(rfm.select(np.arange(1, len(rfm))))])
+    days = clv.RFMSummary.from_arrays(rfm.frequency, rfm.recency * 7, rfm.T * 7, time_unit="day")
+    with pytest.raises(DataError, match="time unit"):
+        clv.compare([fits[0], clv.BetaGeoModel().fit(days)])
+    mixed = rfm.select(np.random.default_rng(0).permutation(len(rfm)))
+    assert len(clv.compare([fits[0], clv.BetaGeoModel().fit(mixed)])) == 2

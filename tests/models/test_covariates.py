@@ -535,8 +535,10 @@ def test_a_group_that_never_bought_again_is_reported_and_nothing_overflows():
     assert estimate.diagnostics.converged
     assert "purchase:idle" in estimate.diagnostics.boundary
     assert estimate.means["purchase:idle"] < 0.2
-    value = f"{estimate.means['purchase:idle']:.3g}"
-    assert design.sentences(estimate)[0].endswith(f"multiplies the purchase rate by {value}.")
+    value = estimate.means["purchase:idle"] ** (1 / design.sds[0])
+    assert design.sentences(estimate)[0] == (
+        f"idle = 1 rather than 0 multiplies the purchase rate by {value:.3g}."
+    )
 
 
 # ridge

@@ -115,9 +115,13 @@ def test_recovers_the_truth(fit):
 
 
 def test_tells_effects_in_words(fit):
-    promo, _, price = (n for n in fit.diagnostics.notes if n.startswith("One sd"))
+    promo, _, price = (n for n in fit.diagnostics.notes if "multiplies" in n)
     sd = f"{fit.design.sds[0]:.3g}"
-    assert promo.startswith(f"One sd ({sd}) more of promo multiplies the purchase rate by 1.2")
+    per_one = fit.params["purchase:promo"] ** (1 / fit.design.sds[0])
+    assert promo.startswith(
+        f"promo = 1 rather than 0 multiplies the purchase rate by {per_one:.2f} ("
+    )
+    assert price.startswith("One sd (")
     assert "90 % interval" in price
     assert "the dropout rate" in price
     meaning = fit.summary().meaning.iloc[4]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from clvmodels import textbook
@@ -66,6 +66,7 @@ def test_growth_replaces_the_discount_rate(retention, rate, share_of_rate):
     # Fader and Hardie (2015), footnote 7: d becomes (d - g) / (1 + g); where the first payment is
     # one period away, it then is m (1 + g)
     growth = share_of_rate * rate.rate / 2 if share_of_rate < 0 else share_of_rate * rate.rate
+    assume((rate.rate - growth) / (1 + growth) <= 2)  # beyond it a rate is refused
     net = DiscountRate((rate.rate - growth) / (1 + growth), per="year")
     for timing in TIMINGS:
         grown = textbook.margin_multiple(
