@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clvmodels import exceptions as exceptions
     from clvmodels import textbook as textbook
     from clvmodels.data import datasets as datasets
     from clvmodels.data.calendar import CalendarIndex as CalendarIndex
@@ -65,6 +66,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "datasets": "data.datasets",
+    "exceptions": "exceptions",
     "textbook": "textbook",
     "rfm_summary": "data.transactions",
     "rfm_sql": "data.sql",

@@ -20,6 +20,7 @@ from clvmodels.units import TimeUnit
 if TYPE_CHECKING:
     import pandas as pd
 
+LARGEST_K: Final = 20  # more regular than that is a subscription
 _Z: Final = 1.959963984540054  # two-sided 95 %
 _FEWEST: Final = 10
 _BURSTS: Final = 0.9
@@ -89,6 +90,11 @@ class Regularity:
         """What follows for the choice of a model."""
         best = self.maximum_likelihood
         found = f"k = {best.k:.2f}, 95 % interval {best.lo:.2f} to {best.hi:.2f}"
+        if self.erlang > LARGEST_K:
+            return (
+                f"Timing is as regular as that of renewals ({found}), beyond Erlang-{LARGEST_K}. "
+                "If these are contracts, see RetentionTable."
+            )
         if self.erlang > 1:
             return (
                 f"Timing is about as regular as Erlang-{self.erlang} ({found}): see "

@@ -426,3 +426,7 @@ def _validate(data: RFMSummary) -> None:
             ),
         ]
     check(data.customer_id, rules, data.columns, "rfm_summary")
+    if data.calendar is not None and data.observation_end is None:
+        raise DataError(
+            "A summary in operational time must say when observation ended. Give observation_end."
+        )

@@ -65,6 +65,11 @@ class TimeVaryingSummary:
     at_purchases: FloatArray
 
     def __post_init__(self) -> None:
+        if self.rfm.calendar is not None:
+            raise DataError(
+                "Covariates over time take ages in calendar time, and these are in operational "
+                "time. Make the summary without calendar=; let the season be a covariate."
+            )
         customers, width = len(self.rfm), len(self.columns)
         indptr = np.array(self.indptr, dtype=np.int64)
         if indptr.shape != (customers + 1,) or indptr[0] != 0 or (np.diff(indptr) < 1).any():

@@ -9,10 +9,11 @@ import numpy as np
 from clvmodels.data.conventions import Conventions, Moment
 from clvmodels.data.log import open_log
 from clvmodels.data.opportunities import OpportunitySummary
-from clvmodels.data.regularity import Regularity, regularity
+from clvmodels.data.regularity import LARGEST_K, Regularity, regularity
 from clvmodels.data.renewals import fixed_period
 from clvmodels.data.retention import RetentionTable
 from clvmodels.data.summary import RFMSummary
+from clvmodels.data.time_varying import TimeVaryingSummary
 from clvmodels.data.transactions import rfm_summary
 from clvmodels.exceptions import DataError
 from clvmodels.models.independence import spend_independence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FEWEST_DATES: Final = 5
+_FEWEST_CUSTOMERS: Final = 30  # who share those dates
 _RARE: Final = 3.0  # days between dates of purchase, from which they look like opportunities
 _EVEN: Final = 0.2  # of the usual distance: quarters of 90 to 92 days, months, skipped Sundays
 _NEARLY_ALL: Final = 0.9
@@ -130,6 +132,8 @@ def recommend(
             "Count opportunities, not time.",
         )
         return Recommendation("opportunities", _OPPORTUNITIES, (said,))
+    if isinstance(data, TimeVaryingSummary):
+        data = data.rfm
     if isinstance(data, RFMSummary):
         return _of_purchases(data, None, None)
     rfm = rfm_summary(
@@ -148,7 +152,8 @@ def recommend(
         )  # fmt: skip
     except DataError:  # too few customers with three purchases
         timing = None
-    return _of_purchases(rfm, timing, _distance_of_dates(data, by))
+    distance = _distance_of_dates(data, by) if len(rfm) >= _FEWEST_CUSTOMERS else None
+    return _of_purchases(rfm, timing, distance)
 
 
 def _of_purchases(
@@ -170,7 +175,7 @@ def _of_purchases(
     if rfm.monetary_value is not None:
         findings.append(_spend(rfm))
     models = ["ModifiedBetaGeoModel()", "ParetoNBDModel()", "BetaGeoModel()"]
-    if timing is not None and timing.erlang > 1:
+    if timing is not None and 1 < timing.erlang <= LARGEST_K:
         models.insert(0, f"ModifiedBetaGeoCNBDModel(k={timing.erlang})")
     return Recommendation("continuous time", tuple(models), tuple(findings))
 

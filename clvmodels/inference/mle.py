@@ -114,7 +114,7 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
         why = "The likelihood curves upwards here, so this is no maximum: no standard errors."
         notes.append(why + " Nor are there intervals: their limits equal the estimate.")
     elif boundary:
-        why = f"The data do not pin down {', '.join(boundary)}: no standard errors."
+        why = f"The data do not pin down {', '.join(boundary)}: no standard errors of these."
         notes.append(why + " Intervals cover the uncertainty of what is pinned down.")
     else:
         covariance = spread @ spread.T

@@ -7,8 +7,8 @@ time that runs faster in season, or opportunities; a clock says how much of it p
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias, final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Self, TypeAlias, final
 
 import numpy as np
 
@@ -29,15 +29,12 @@ Summary: TypeAlias = RFMSummary | OpportunitySummary
 
 
 class Clock(ABC):
-    """How a model's time runs while the calendar's does.
+    """How a model's time runs while the calendar's does."""
 
-    Attributes
-    ----------
-    latest : float
-        Calendar units after which whatever has not happened is taken never to happen.
-    """
-
-    latest: ClassVar[float] = 1e9
+    @property
+    def latest(self) -> float:
+        """Calendar units after which whatever has not happened is taken never to happen."""
+        return 1e9
 
     @property
     @abstractmethod
@@ -67,6 +64,11 @@ class Clock(ABC):
     @abstractmethod
     def aged(self, t: float) -> float:
         """Model time that has passed in the last `t` calendar units."""
+
+    @property
+    def known_until(self) -> datetime | None:
+        """When the model's time ends to be known, if it does: `latest` is then not for ever."""
+        return None
 
     @abstractmethod
     def discounted(
@@ -177,6 +179,19 @@ class SeasonalClock(Clock):
     calendar: CalendarIndex
     now: datetime
 
+    @property
+    def latest(self) -> float:
+        """See `Clock.latest`: where dated periods end, the calendar does."""
+        if self.calendar.edges is None:
+            return 1e9
+        left = (self.calendar.edges[-1] - self.now) / timedelta(days=self.unit.days)
+        return max(left, 1e-6)
+
+    @property
+    def known_until(self) -> datetime | None:
+        """See `Clock.known_until`."""
+        return None if self.calendar.edges is None else self.calendar.edges[-1]
+
     def __str__(self) -> str:
         return f"{self.unit}s of operational time"
 
@@ -236,7 +251,7 @@ class SeasonalClock(Clock):
 
         delta = discount.force(self.unit)
         expected, scale = _expected(kernel, params, x, T)
-        last = begin + FAR / delta if np.isinf(end) else end
+        last = min(end, begin + FAR / delta) if delta > 0 else end
         breaks = self.calendar.breaks(self.now, last, self.unit)
         nodes, weights = nodes_and_weights(
             self.elapsed, breaks, delta, begin, last, float(scale.min())
@@ -257,9 +272,12 @@ class OpportunityClock(Clock):
         Time from one to the next.
     """
 
-    latest: ClassVar[float] = 1e4
-
     every: Horizon
+
+    @property
+    def latest(self) -> float:
+        """See `Clock.latest`."""
+        return 1e4
 
     def __str__(self) -> str:
         return f"opportunities every {self.every}"

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from clvmodels._typing import FloatArray
+from clvmodels.data.regularity import LARGEST_K
 from clvmodels.exceptions import ParameterError
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import best_of_starts
@@ -22,7 +23,6 @@ from clvmodels.models.nbd import rate_limits
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.units import TimeUnit
 
-_LARGEST_K = 20  # more regular than that is a subscription
 _TRIED_K = range(1, 7)
 _MOST_FALLS = 2  # of the log-likelihood from one k to the next, before the search stops
 
@@ -48,9 +48,9 @@ class CNBDModel(PurchaseModel, ABC):
         if self.k is None:
             return
         object.__setattr__(self, "k", whole_number("k", self.k, 1))
-        if self.k > _LARGEST_K:
+        if self.k > LARGEST_K:
             raise ParameterError(
-                f"k must be at most {_LARGEST_K}, got {self.k}. Purchases as regular as that are "
+                f"k must be at most {LARGEST_K}, got {self.k}. Purchases as regular as that are "
                 "renewals: see the models of contractual settings."
             )
 

@@ -232,7 +232,9 @@ class Design:
     def _is_flag(self, column: int) -> bool:
         """Whether a column holds 0 and 1 only: no other values in between have that variance."""
         mean = self.means[column]
-        return 0 < mean < 1 and bool(np.isclose(self.sds[column] ** 2, mean * (1 - mean), rtol=1e-9))
+        return 0 < mean < 1 and bool(
+            np.isclose(self.sds[column] ** 2, mean * (1 - mean), rtol=1e-9)
+        )
 
     def _parameter(self, c: Coefficient, by: str) -> Parameter:
         step, column = self._step(c.column), self.covariates.columns[c.column]
@@ -311,9 +313,18 @@ def _interval(estimate: Estimate, contrast: AnyArray, level: float) -> str:
         centre = contrast @ np.log(list(estimate.means.values()))
         se = np.sqrt(contrast @ estimate.covariance @ contrast)
         low, high = np.exp(centre + se * ndtri(tails))
+    elif estimate.spread is not None and not _loose(estimate, contrast):
+        centre = contrast @ np.log(list(estimate.means.values()))
+        low, high = np.exp(centre + np.linalg.norm(contrast @ estimate.spread) * ndtri(tails))
     elif estimate.replicates is not None:
         logs = np.log(np.hstack(list(estimate.replicates.values())))
         low, high = np.exp(np.quantile(logs @ contrast, tails))
     else:
         return ""
     return f" ({100 * level:.3g} % interval {_figure(low)} to {_figure(high)})"
+
+
+def _loose(estimate: Estimate, contrast: AnyArray) -> bool:
+    """Whether the data leave open what goes into a contrast."""
+    names = np.array(estimate.names)[contrast != 0]
+    return bool(set(names.tolist()) & set(estimate.diagnostics.boundary))

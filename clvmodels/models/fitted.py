@@ -98,8 +98,14 @@ class FittedModel:
 
         z = float(ndtri(0.5 + check_level(level) / 2))
         value = np.array(list(self.params.values()))
-        covariance = self.estimate.covariance
-        se_log = np.full(len(value), np.nan) if covariance is None else np.sqrt(np.diag(covariance))
+        covariance, spread = self.estimate.covariance, self.estimate.spread
+        if covariance is not None:
+            se_log = np.sqrt(np.diag(covariance))
+        elif spread is not None:
+            loose = [name in self.diagnostics.boundary for name in self.params]
+            se_log = np.where(loose, np.nan, np.linalg.norm(spread, axis=1))
+        else:
+            se_log = np.full(len(value), np.nan)
         return pd.DataFrame(
             {
                 "parameter": [p.name for p in self._parameters],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -81,6 +82,7 @@ class FittedPurchases(FittedModel):
                 f"Log-likelihoods depend on the time unit, and this fit counts {self.clock}. "
                 "Give data in the same unit."
             )
+        self.quantities(data).histories(data)  # an error, if they run by another clock
         problem, _ = self.model._problem(data, self.design)
         theta = np.array(list(self.params.values()))
         return problem.loglik(problem.objective()(theta)[0], theta)
@@ -156,6 +158,8 @@ class FittedPurchases(FittedModel):
             rows.append(
                 pd.DataFrame({"customer_id": data.customer_id, "date": date, "p_alive": alive})
             )
+        if not rows:
+            raise DataError("A path needs summaries, one for each date.")
         return pd.concat(rows, ignore_index=True)
 
     def expected_purchases(
@@ -230,7 +234,10 @@ class FittedPurchases(FittedModel):
         -------
         ndarray of the shape of `ages`
         """
-        t = self.clock.elapsed(np.asarray(ages, dtype=np.float64).reshape(1, -1))
+        given = np.asarray(ages, dtype=np.float64)
+        if not (given >= 0).all():
+            raise ParameterError("ages must be numbers, 0 or more.")
+        t = self.clock.elapsed(given.reshape(1, -1))
         zero, z = np.zeros(1), self._here.newcomer(covariates).z
         kernel, point = self.model.kernel, self.estimate.point
         total = np.zeros(t.size)
@@ -347,7 +354,7 @@ class FittedPurchases(FittedModel):
         >>> fit.next_purchase_time(customer, 0.25).round(2), fit.next_purchase_time(customer, 0.75)
         (array([8.95]), array([inf]))
         """
-        if not 0 < quantile < 1:
+        if not (isinstance(quantile, Real) and 0 < quantile < 1):
             raise ParameterError(f"quantile is a probability between 0 and 1: {quantile!r}.")
         quantities = self.quantities(data)
         h = quantities.histories(data)

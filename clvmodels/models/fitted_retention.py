@@ -67,7 +67,7 @@ class FittedRetention(FittedModel):
         data : RetentionTable
             Of contracts as long as those of the fit.
         """
-        duration, churned, customers = check_retention(data).distinct()
+        duration, churned, customers = self._of_this_period(data).distinct()
         point = {name: np.array([[value]]) for name, value in self.params.items()}
         log_kept = self._log_kept(point)
         before = log_kept(np.zeros(1), np.where(churned, duration - 1, duration))[0]
@@ -272,7 +272,7 @@ class FittedRetention(FittedModel):
         import pandas as pd
 
         if isinstance(data, RetentionTable):
-            base = _still_there(data)
+            base = _still_there(self._of_this_period(data))
             n = base.age
             head = {"cohort": base.cohort, "age": n, "customers": base.customers}
         else:
@@ -377,7 +377,7 @@ class FittedRetention(FittedModel):
         >>> round(value.value), round(value.constant_retention_value)
         (8394699, 7329275)
         """
-        base = _still_there(data)
+        base = _still_there(self._of_this_period(data))
         if not np.isfinite(payment):
             raise ParameterError(f"payment must be a finite number, got {payment!r}.")
         evaluate = self._residual(base.age, discount, horizon)
@@ -448,6 +448,16 @@ class FittedRetention(FittedModel):
 
     def _log_kept(self, params: Params) -> "LogKept":
         return partial(self.model.kernel.log_kept, **params)
+
+    def _of_this_period(self, data: RetentionTable) -> RetentionTable:
+        """The table, if its contracts last as long as those of the fit."""
+        period = check_retention(data).period
+        if not np.isclose(period.to(self.period.unit), self.period.length, rtol=1e-9):
+            raise DataError(
+                f"The contracts of this fit last {self.period}, those of the table {period}. Fit "
+                "the table, or give one with the period of the fit."
+            )
+        return data
 
     def _survival(self, t: FloatArray) -> Evaluate:
         return lambda params: np.exp(self._log_kept(params)(np.zeros(1), t))

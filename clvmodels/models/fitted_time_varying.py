@@ -86,29 +86,17 @@ class FittedTimeVarying(FittedModel):
         theta = np.array(list(self.params.values()))
         return problem.loglik(problem.objective()(theta)[0], theta)
 
-    def probability_alive(self, data: TimeVaryingSummary) -> FloatArray:
-        """Probability that each customer has not dropped out by the end of observation.
+    def probability_alive(
+        self, data: TimeVaryingSummary, horizon: HorizonLike | None = None
+    ) -> FloatArray:
+        """Probability that each customer has not dropped out by the end of observation, or later.
 
         Parameters
         ----------
         data : TimeVaryingSummary
             Customers, fitted or not, in any time unit.
-
-        Returns
-        -------
-        ndarray of shape (customers,)
-        """
-        return self._mean(data, _alive)
-
-    def survival(self, data: TimeVaryingSummary, horizon: HorizonLike) -> FloatArray:
-        """Probability that each customer will not have dropped out by the end of `horizon`.
-
-        Parameters
-        ----------
-        data : TimeVaryingSummary
-            Customers, fitted or not, with covariates that cover the horizon.
-        horizon : Horizon or str
-            Counted from the end of observation.
+        horizon : Horizon or str, optional
+            How long after the end of observation; covariates must cover it.
 
         Returns
         -------
@@ -119,6 +107,8 @@ class FittedTimeVarying(FittedModel):
         DataError
             If covariates end within the horizon; customers and first period are named.
         """
+        if horizon is None:
+            return self._mean(data, _alive)
         from clvmodels.kernels import time_varying_pareto_nbd as kernel
 
         t = self._ahead(data, horizon)

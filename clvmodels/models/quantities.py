@@ -6,14 +6,14 @@ pair, multiplied by P(alive) per history, and at few ages where it is smooth in 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, final
 
 import numpy as np
 
 from clvmodels._typing import FloatArray, IntArray, Kernel, Params
 from clvmodels.data.histories import Histories
 from clvmodels.data.summary import RFMSummary
-from clvmodels.exceptions import ParameterError
+from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.models import averaging
 from clvmodels.models.ages import in_pieces, over_ages
 from clvmodels.models.averaging import Block, Evaluate
@@ -71,6 +71,8 @@ class Quantities:
 
     def newcomer(self, covariates: Mapping[str, float] | None) -> Histories:
         """A customer who has just bought for the first time."""
+        if self.design is None:
+            no_covariates(covariates)
         z = None if self.design is None else self.design.row(covariates)
         return Histories.of(np.zeros(1), np.zeros(1), np.zeros(1), z=z)
 
@@ -201,8 +203,14 @@ class Quantities:
         def bought_by(t: FloatArray) -> FloatArray:
             return 1 - averaging.mean(self.no_purchase(t), estimate.point, h)
 
-        low, high = np.full(len(h), np.log(_SOONEST)), np.full(len(h), np.log(self.clock.latest))
+        latest = self.clock.latest
+        low, high = np.full(len(h), np.log(_SOONEST)), np.full(len(h), np.log(latest))
         never = bought_by(np.exp(high)) < quantile
+        if never.any() and (end := self.clock.known_until) is not None:
+            raise DataError(
+                f"Of {int(never.sum()):,} histories the purchase may come after the calendar index "
+                f"ends, on {end:%Y-%m-%d}. Extend the index, or ask for a lower quantile."
+            )
         for _ in range(_SEARCH_STEPS):
             middle = 0.5 * (low + high)
             early = bought_by(np.exp(middle)) < quantile
@@ -279,6 +287,12 @@ class Quantities:
         weights = self.kernel.stage_weights(block.x, block.t_x, block.T, **params)
         out: FloatArray = np.einsum("kij,kij->ij", weights, np.broadcast_arrays(*values))
         return out
+
+
+def no_covariates(given: Mapping[str, Any] | None) -> None:
+    """Refuse covariates that a fit does not know."""
+    if given:
+        raise ParameterError(f"This fit has no covariates; leave out {', '.join(given)}.")
 
 
 def _some(params: Params, columns: slice) -> Params:

@@ -11,7 +11,7 @@ from clvmodels.data.summary import RFMSummary
 from clvmodels.inference.estimate import Estimate
 from clvmodels.models.averaging import draws_of
 from clvmodels.models.clock import OpportunityClock, SeasonalClock, Summary
-from clvmodels.models.quantities import Quantities
+from clvmodels.models.quantities import Quantities, no_covariates
 
 
 def new_customers(
@@ -62,6 +62,7 @@ def _covariates(
     """The covariates as columns, and standardised; those of average customers if none are given."""
     design = quantities.design
     if design is None:
+        no_covariates(given)
         return {}, np.empty((customers, 0))
     columns = design.columns_of(given, customers)
     return columns, design.standardised(columns)

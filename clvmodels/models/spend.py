@@ -333,7 +333,14 @@ class FittedSpend(FittedModel):
         point = {name: values[:1] for name, values in self.estimate.point.items()}
         rng = np.random.default_rng(seed)
         x = np.asarray(frequency, dtype=np.float64)
-        if self.design is not None:
+        if not ((x >= 0) & (x == np.floor(x))).all():
+            raise ParameterError("frequency takes numbers of purchases: whole, 0 or more.")
+        if self.design is None:
+            if covariates:
+                raise ParameterError(
+                    f"This fit has no covariates; leave out {', '.join(covariates)}."
+                )
+        else:
             columns = self.design.columns_of(covariates, len(x))
             point = self.design.row_params(point, self.design.standardised(columns))
         means: FloatArray = self.model.simulate(x, rng, point)[0]

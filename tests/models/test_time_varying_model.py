@@ -266,7 +266,7 @@ def test_probabilities_fit_together(fit, walks):
     np.testing.assert_allclose(counts.sum(axis=0), 1, rtol=1e-8)
     expected = fit.expected_purchases(some, "9 weeks")
     np.testing.assert_allclose(np.arange(60) @ counts, expected, rtol=1e-6)
-    ahead = [fit.survival(some, f"{t} weeks") for t in (0, 5, 20)]
+    ahead = [fit.probability_alive(some, f"{t} weeks") for t in (0, 5, 20)]
     np.testing.assert_allclose(ahead[0], fit.probability_alive(some), rtol=1e-12)
     assert (ahead[0] > ahead[1]).all()
     assert (ahead[1] > ahead[2]).all()
