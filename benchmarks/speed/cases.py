@@ -6,34 +6,13 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 import clvmodels as clv
-from benchmarks.speed.measure import best_of, best_on, in_process
+from benchmarks.speed.family import every_fit, loglik, pareto_fits, residual_transactions
+from benchmarks.speed.measure import Row, afresh, best_of, best_on, in_process
 from benchmarks.speed.worlds import customers, write_log
-
-
-class Row(NamedTuple):
-    """One line of the table; seconds unless the unit says otherwise."""
-
-    what: str
-    size: int
-    ours: float
-    lifetimes: float | None
-    target: str
-    note: str
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times more lifetimes needs."""
-        return None if self.lifetimes is None else self.lifetimes / self.ours
-
-
-def afresh(data: clv.RFMSummary) -> clv.RFMSummary:
-    """The same customers, not yet grouped into histories."""
-    return data.select(slice(None))
 
 
 def fits(n: int) -> Iterator[Row]:
@@ -70,42 +49,6 @@ def fits(n: int) -> Iterator[Row]:
         f"log-likelihood {fit.loglik:,.3f}"
     )
     yield Row("BG/NBD fit", n, ours, seconds, "", note)
-
-
-def lifetime_fits(n: int) -> Iterator[Row]:
-    """MLE of the Pareto/NBD against lifetimes' search, and of the GGompertz/NBD against ours."""
-    import lifetimes
-
-    from clvmodels.models.ggompertz_nbd import GGompertzNBDModel
-    from clvmodels.models.pareto_nbd import ParetoNBDModel
-
-    data, more = customers(n), customers(10 * n)
-    models = clv.BetaGeoModel(), ParetoNBDModel(), GGompertzNBDModel()
-    for model in models:
-        model.fit(customers(1000))  # compile
-    bg, pareto, ggompertz = (best_on(lambda: afresh(data), model.fit) for model in models)
-    seconds, fitter = best_of(
-        lambda: lifetimes.ParetoNBDFitter().fit(data.frequency, data.recency, data.T), repeats=1
-    )
-    params = {k: float(v) for k, v in fitter.params_.items()}
-    there = models[1].with_params(**params, time_unit="week")
-    note = (
-        f"log-likelihood {pareto[1].loglik:,.3f}, lifetimes {loglik(there, data):,.3f}; "
-        f"{len(data.compress()):,} distinct histories"
-    )
-    yield Row("Pareto/NBD fit", n, pareto[0], seconds, ">= 100", note)
-    ten, fit = best_on(lambda: afresh(more), models[1].fit)
-    note = f"{ten / pareto[0]:.1f} times a tenth of them; log-likelihood {fit.loglik:,.3f}"
-    yield Row("Pareto/NBD fit", 10 * n, ten, None, "<= 10 times", note)
-    note = f"{ggompertz[0] / bg[0]:.1f} times BG/NBD; log-likelihood {ggompertz[1].loglik:,.3f}"
-    yield Row("GGompertz/NBD fit", n, ggompertz[0], None, "<= 20 times", note)
-
-
-def loglik(fit: "clv.models.fitted_purchases.FittedPurchases", data: clv.RFMSummary) -> float:
-    """Log-likelihood of given parameters."""
-    h = data.compress()
-    params = {name: np.float64(value) for name, value in fit.params.items()}
-    return float(h.weight @ fit.model.kernel.loglik(h.x, h.t_x, h.T, **params))
 
 
 def predictions(n: int) -> Iterator[Row]:
@@ -205,6 +148,8 @@ def everything(scale: float) -> Iterator[Row]:
         yield from start_up()
         yield from summary(10 * million)
         yield from fits(million)
-        yield from lifetime_fits(million // 10)
+        yield from pareto_fits(million // 10)
+        yield from every_fit(million // 10)
+        yield from residual_transactions(million)
         yield from predictions(million)
         yield from growth((million // 10, million, 10 * million))

@@ -31,6 +31,57 @@ def customers(n: int, *, rounded: bool = True, seed: int = 1) -> clv.RFMSummary:
     )
 
 
+def with_covariates(n: int) -> clv.RFMSummary:
+    """The same customers with three columns of real numbers, the first of which says something."""
+    data, rng = customers(n), np.random.default_rng(2)
+    data = data.with_column("z1", np.log1p(data.frequency) + rng.normal(size=n))
+    return data.with_column("z2", rng.normal(size=n)).with_column("z3", rng.normal(size=n))
+
+
+def regular_customers(n: int) -> clv.RFMSummary:
+    """BG/CNBD-2 customers in weeks, with the sums of the logs of the times between purchases."""
+    world = clv.BetaGeoCNBDModel(k=2).with_params(r=0.8, alpha=2, a=0.9, b=2.5, time_unit="week")
+    return world.simulate(n, f"{DAYS // 7} weeks", 1)
+
+
+def donors(n: int) -> clv.OpportunitySummary:
+    """BG/BB customers with up to ten yearly opportunities."""
+    world = clv.BetaGeoBetaBinomModel().with_params(
+        alpha=1.204, beta=0.75, gamma=0.657, delta=2.783, every="1 year"
+    )  # Fader, Hardie and Shang (2010)
+    return world.simulate(n, "10 years", 1)
+
+
+def contracts(n: int) -> clv.RetentionTable:
+    """Durations of shifted-beta-geometric contracts, some of them still running."""
+    rng = np.random.default_rng(1)
+    lasted = rng.geometric(rng.beta(0.668, 3.806, n))  # Fader and Hardie (2007), "high end"
+    observed = rng.integers(1, 25, n)
+    return clv.RetentionTable.from_durations(
+        np.minimum(lasted, observed), lasted <= observed, period="1 month"
+    )
+
+
+def promoted_customers(n: int) -> clv.TimeVaryingSummary:
+    """Pareto/NBD customers of half a year to one, who follow promotions of single weeks."""
+    rng = np.random.default_rng(1)
+    T = rng.uniform(26, 52, n)
+    weeks = np.ceil(T).astype(int) + 1
+    indptr = np.concatenate([[0], np.cumsum(weeks)])
+    started = rng.uniform(0.05, 0.95, n)  # in the first week
+    until = np.arange(indptr[-1]) - np.repeat(indptr[:-1], weeks) + np.repeat(started, weeks)
+    promoted = (rng.random(indptr[-1]) < 0.3).astype(float)[:, None]
+    none = np.zeros(n)
+    silent = clv.TimeVaryingSummary(
+        clv.RFMSummary.from_arrays(none, none, T, time_unit="week"),
+        ("promoted",), indptr, until, promoted, np.zeros((n, 1)),
+    )  # fmt: skip
+    world = clv.TimeVaryingParetoNBDModel(purchase=("promoted",), dropout=()).with_params(
+        r=0.6, alpha=8, s=0.6, beta=12, purchase={"promoted": 1.6}, dropout={}, time_unit="week"
+    )
+    return world.simulate(silent, 1)
+
+
 def write_log(path: Path, rows: int, seed: int = 1) -> None:
     """A Parquet log of `rows` purchases by a tenth as many customers over two years."""
     import pyarrow as pa

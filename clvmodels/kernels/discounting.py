@@ -15,9 +15,11 @@ from functools import lru_cache
 import numpy as np
 
 from clvmodels._typing import FloatArray
+from clvmodels.kernels import chebyshev
 
 FAR = 30.0  # what comes after e^-30 is below the error of the quadrature
-_LOG_TOLERANCE = 27.0  # of the relative error of an interpolated value: 2e-12
+_LOG_ACCURACY = 27.0  # relative errors of interpolated values: 2e-12
+_POINTS = 10_000
 _gauss_legendre = lru_cache(np.polynomial.legendre.leggauss)
 
 
@@ -93,10 +95,8 @@ def nodes_and_weights(
     if delta == 0 or begin == end:
         return ends, np.array([-1.0, 1.0])
     low, high = np.log1p(ends / scale)
-    height = np.pi / (high - low)  # A is analytic for |Im log(1 + tau / scale)| < pi / 2
-    count = 2 + int(np.ceil(_LOG_TOLERANCE / np.log(height + np.hypot(1.0, height))))
-    angle = np.pi * (np.arange(count) + 0.5) / count
-    chebyshev = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(angle)
+    count = chebyshev.how_many(high - low, _LOG_ACCURACY)
+    at = chebyshev.nodes(low, high, count)
     # panels short enough for the interpolating polynomials, and none across a break
     steps = begin + scale * np.expm1(np.linspace(0.0, np.log1p((end - begin) / scale), 2 * count))
     inside = (breaks > begin) & (breaks < end)
@@ -105,18 +105,14 @@ def nodes_and_weights(
     width = 0.5 * np.diff(edges)[:, None]
     t = (edges[:-1, None] + width * (nodes + 1)).ravel()
     discount = delta * np.exp(-delta * t) * (width * weights).ravel()
-    at = np.log1p(elapsed(t) / scale)
-    # barycentric interpolation; a point on a node takes its value
-    sign = (-1.0) ** np.arange(count) * np.sin(angle)
-    distance = at - chebyshev[:, None]
-    hit = distance == 0
-    share = sign[:, None] / np.where(hit, 1.0, distance)
-    share = np.where(hit.any(axis=0), hit, share)
-    inner = (share / share.sum(axis=0)) @ discount
+    inner = np.zeros(count)
+    for i in range(0, len(t), _POINTS):  # centuries of months need not lie in memory at once
+        some = slice(i, i + _POINTS)
+        inner += chebyshev.weights(at, np.log1p(elapsed(t[some]) / scale)) @ discount[some]
     # e^(-delta end) A(end) - e^(-delta begin) A(begin), by parts
     outer = np.exp(-delta * np.array([begin, end])) * [-1.0, 1.0]
     return (
-        np.concatenate([scale * np.expm1(chebyshev), ends]),
+        np.concatenate([scale * np.expm1(at), ends]),
         np.concatenate([inner, outer]),
     )
 

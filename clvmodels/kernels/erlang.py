@@ -13,7 +13,9 @@ where that is short, else by quadrature over p.
 import numpy as np
 from numba import njit
 
-from clvmodels._typing import FloatArray, IntArray
+from clvmodels._typing import AnyArray, FloatArray, IntArray
+from clvmodels.kernels import chebyshev
+from clvmodels.kernels.grouping import distinct_rows
 from clvmodels.kernels.special import log_beta_peak, log_rising
 
 __all__ = ["purchases", "survival"]
@@ -21,15 +23,65 @@ __all__ = ["purchases", "survival"]
 _SHORT_MEAN, _SHORT_RATIO = 300.0, 30.0  # hidden events up to which the sum is the faster way
 _NEARLY_SURE = 0.05  # 1 - p below which few purchases can come
 _FEW = 64  # purchases that are "few" then
+_FEWER = 16  # coefficients that never grow, of which so many are enough then
+_NOTHING = 40.0  # what is smaller by e^-40 is below rounding
 _AGREED = 1e-6  # between two grids: the error of the finer one is about the square of this
 _HALVINGS = 24
+_LOG_ACCURACY = 23.0  # relative errors of interpolated values: 1e-10
+_SHORT, _MANY = 1.0, 20  # ratios up to which the sum is too fast, and as many as are too few
 
 
 def purchases(
     stage: IntArray, shape: FloatArray, ratio: FloatArray, a: FloatArray, b: FloatArray, *, k: int
 ) -> FloatArray:
-    """Expected purchases; N has a Gamma(shape) rate and an exposure of `ratio` to its scale."""
-    return _either_way(stage, shape, ratio, a, b, k=k, survival=False)
+    """Expected purchases; N has a Gamma(shape) rate and an exposure of `ratio` to its scale.
+
+    Discounting asks for the same customers at many ages and horizons, which enter in their ratio
+    alone. Where many ratios have all else in common, purchases are interpolated between some.
+    Small values keep their digits if there are nodes for the growth from them besides.
+    """
+    size = np.broadcast_shapes(*map(np.shape, (stage, shape, ratio, a, b)))
+    stage = np.broadcast_to(stage, size).ravel()
+    shape, ratio, a, b = (np.broadcast_to(v, size).ravel() for v in (shape, ratio, a, b))
+
+    def directly(rows: AnyArray, ratio: FloatArray) -> FloatArray:
+        some = stage[rows], shape[rows], ratio, a[rows], b[rows]
+        return _either_way(*some, k=k, survival=False)
+
+    curves = _curves(np.column_stack([stage, shape, a, b]), ratio)
+    alone = np.ones(len(ratio), dtype=bool)
+    for rows in curves:
+        alone[rows[1:-1]] = False
+    out = np.empty(len(ratio))
+    out[alone] = directly(alone, ratio[alone])
+    if curves:
+        at, points = [], [np.log(ratio[rows]) for rows in curves]
+        for rows, point in zip(curves, points, strict=True):
+            growth = np.log(out[rows[-1]] / out[rows[0]])
+            count = chebyshev.how_many(point[-1] - point[0], _LOG_ACCURACY + growth)
+            at.append(chebyshev.nodes(point[0], point[-1], count))
+        counts = [len(nodes) for nodes in at]
+        owner = np.repeat([rows[0] for rows in curves], counts)
+        values = np.split(directly(owner, np.exp(np.concatenate(at))), np.cumsum(counts)[:-1])
+        for rows, nodes, point, known in zip(curves, at, points, values, strict=True):
+            out[rows] = known @ chebyshev.weights(nodes, point)
+    return out.reshape(size)
+
+
+def _curves(others: FloatArray, ratio: FloatArray) -> list[IntArray]:
+    """Rows that differ in a long ratio alone, by rising ratio, where they are many."""
+    long = np.flatnonzero((ratio > _SHORT) & np.isfinite(ratio))
+    keys = np.ascontiguousarray(others[long], dtype=np.float64)
+    _, group = distinct_rows(keys.view(np.uint64))
+    order, sizes = long[np.lexsort((ratio[long], group))], np.bincount(group)
+    ends = np.cumsum(sizes)
+    curves = []
+    for i in np.flatnonzero(sizes > _MANY):
+        rows = order[ends[i] - sizes[i] : ends[i]]
+        length = np.log(ratio[rows[-1]] / ratio[rows[0]])
+        if len(rows) > 2 + chebyshev.how_many(length, _LOG_ACCURACY):
+            curves.append(rows)
+    return curves
 
 
 def survival(
@@ -88,7 +140,7 @@ def _sums(
                 m += 1
                 until = k
             left = min(1 - growth, 1 / (1 + ratio[i]))  # growth never exceeds 1 - left again
-            if left > 0 and mass * (made + 1 / left) <= 1e-16 * left * expected[i]:
+            if left > 0 and mass * (made + 1 / left) <= 1e-13 * left * expected[i]:
                 break
     return expected, alive
 
@@ -160,8 +212,10 @@ def _trapezoid(
 ) -> FloatArray:
     """Remainder of `_by_quadrature`, on a grid that is refined until nothing changes any more."""
     out = np.empty(len(shape))
-    few = np.empty(_FEW)
+    few = np.empty(_FEW if survival else _FEWER)
+    roots = np.exp(2j * np.pi * np.arange(1, k // 2 + 1) / k)
     for i in range(len(shape)):
+        turned = roots ** (stage[i] + 1)
         row = (shape[i], ratio[i], a[i], b[i], log_peak[i], at_0[i], at_1[i], m[i])
         _fill(few, k, stage[i], shape[i], ratio[i], some[i], survival)
         start = np.log((a[i] + 1) / (b[i] + 1))
@@ -169,25 +223,25 @@ def _trapezoid(
             start = _likeliest(k, shape[i], ratio[i], a[i], b[i])
         start -= np.log(a[i] / b[i])
         spread = np.sqrt(1 / (a[i] + 1) + 1 / (b[i] + 1))
-        step = min(0.8, spread)
+        step = min(0.6, spread)
         # the first grid finds how far to go to the left and to the right of the start
-        total, _ = _term(start, k, stage[i], row, few, survival)
+        total, _ = _term(start, k, stage[i], row, roots, turned, few, survival)
         reach = np.zeros(2, np.int64)
         for side in range(2):
             n, going = 0, True
             while going:
                 n += 1
                 u = start + (n if side else -n) * step
-                term, bound = _term(u, k, stage[i], row, few, survival)
+                term, bound = _term(u, k, stage[i], row, roots, turned, few, survival)
                 total += term
-                enough = 1e-16 * (abs(total) + taken_out[i] / step)
+                enough = 1e-13 * (abs(total) + taken_out[i] / step)
                 going = n * step <= 3 * spread or bound > enough
             reach[side] = n
         before = total * step
         for _ in range(_HALVINGS):
             for n in range(-reach[0], reach[1]):
                 u = start + (n + 0.5) * step
-                total += _term(u, k, stage[i], row, few, survival)[0]
+                total += _term(u, k, stage[i], row, roots, turned, few, survival)[0]
             step, reach = step / 2, 2 * reach
             out[i] = total * step
             if not abs(out[i] - before) > _AGREED * (abs(out[i]) + taken_out[i]):
@@ -202,6 +256,8 @@ def _term(
     k: int,
     stage: int,
     row: tuple[float, ...],
+    roots: AnyArray,
+    turned: AnyArray,
     few: FloatArray,
     survival: bool,
 ) -> tuple[float, float]:
@@ -212,7 +268,7 @@ def _term(
     # near the peak of a narrow density the difference of logs would lose its digits
     fall = np.log1p(a / (a + b) * np.expm1(u)) if abs(u) < 1 else -np.log1p(a / b) - log_q
     weight = np.exp(log_peak + a * u - (a + b) * fall)
-    f = _given_p(k, stage, shape, ratio, p, q, log_q, few, survival)
+    f = _given_p(k, stage, shape, ratio, p, q, log_q, roots, turned, few, survival)
     term = weight * (f - at_0 * np.exp(m * log_q) - at_1 * p)
     return term, weight * min(f, at_0 * q, at_0 * p * (m + 1))
 
@@ -226,29 +282,43 @@ def _given_p(
     p: float,
     q: float,
     log_q: float,
+    roots: AnyArray,
+    turned: AnyArray,
     few: FloatArray,
     survival: bool,
 ) -> float:
     """Either mean, given p = 1 - q.
 
     With z_l the k-th roots of q, the sum over l of z_l^(n + 1) / (1 - z_l) picks the powers of q:
-    it is k q / p times q^floor(n / k), and the mean of z^N is (1 + ratio (1 - z))^-shape.
+    it is k q / p times q^floor(n / k), and the mean of z^N is (1 + ratio (1 - z))^-shape. `roots`
+    are those of unity in the upper half plane, `turned` their powers of stage + 1.
     """
     if q < _NEARLY_SURE:
         quickly: float = _from_few(few, q)
         if quickly >= 0:
             return quickly
-    s, away = np.exp(log_q / k), -np.expm1(log_q / k)  # away = 1 - s
+    s, away = q, p  # away = 1 - s
+    if k == 2:
+        s = np.sqrt(q)
+        away = p / (1 + s)
+    elif k > 2:
+        s, away = np.exp(log_q / k), -np.expm1(log_q / k)
     log_idle = -shape * np.log1p(ratio * away)
     total = (np.exp(log_idle) if survival else -np.expm1(log_idle)) / away
-    for j in range(1, k // 2 + 1):
-        root = np.exp(2j * np.pi * j / k)
-        left = away + s * (1 - root)
-        idle = np.exp(-shape * np.log(1 + ratio * left))
-        term = (root ** (stage + 1) / left * (idle if survival else 1 - idle)).real
-        total += term if 2 * j == k else 2 * term  # roots come in conjugate pairs
-    power = np.exp(((stage + 1) / k - 1) * log_q)
-    value: float = total * power / k * (p if survival else 1.0)
+    nothing = (log_idle if survival else 0.0) - _NOTHING
+    for j in range(len(roots)):
+        real, imaginary = away + s * (1 - roots[j].real), -s * roots[j].imag  # of 1 - z
+        idle = 0j
+        if log_idle > nothing:  # which idle is no larger than
+            base = 1 + ratio * real
+            size = -0.5 * shape * np.log(base**2 + (ratio * imaginary) ** 2)
+            angle = -shape * np.arctan2(ratio * imaginary, base) if size > nothing else 0.0
+            idle = np.exp(size) * complex(np.cos(angle), np.sin(angle))
+        term = (turned[j] / complex(real, imaginary) * (idle if survival else 1 - idle)).real
+        total += term if 2 * (j + 1) == k else 2 * term  # roots come in conjugate pairs
+    for _ in range(k - 1 - stage):
+        total /= s
+    value: float = total / k * (p if survival else 1.0)
     return value
 
 
@@ -259,7 +329,7 @@ def _fill(
     """Coefficients of q^0, q^1, ... in the mean given p: P(M = m), or P(M > m)."""
     log_mass, n = -shape * np.log1p(ratio), 0
     more = some
-    for m in range(_FEW):
+    for m in range(len(few)):
         mass = 0.0
         while n < (m + 1) * k - stage:
             mass += np.exp(log_mass)
@@ -274,7 +344,7 @@ def _fill(
 def _from_few(few: FloatArray, q: float) -> float:
     """Sum of few[m] q^m; -1 where that needs more terms."""
     total, power, last = 0.0, 1.0, np.inf
-    for m in range(_FEW):
+    for m in range(len(few)):
         term: float = few[m] * power
         total += term
         if term < last and term < 1e-17 * total:

@@ -24,6 +24,7 @@ __all__ = [
 
 _LONGEST = 3.0
 _STEEPEST = 25.0
+_OUT_OF_SIGHT = 5.0  # log distance from which on a singularity strains no panel
 _NEGLIGIBLE = 40.0  # what comes after e^-40 is below rounding
 _MOST = 25
 _NOTHING = -760.0  # log of what is 0 to a float
@@ -63,9 +64,10 @@ def _grown(u: float, b: float) -> tuple[float, float]:
     z = b * u
     if z == 0:
         return 1.0, u
-    left = np.exp(-z)
     if z < 0.5:
-        return left, -np.expm1(-z) / b
+        lost = -np.expm1(-z)
+        return 1 - lost, lost / b
+    left = np.exp(-z)
     return left, (1 - left) / b
 
 
@@ -108,7 +110,8 @@ def _panel(
     """Length, fall and nodes of the panel from y = log(1 + u / scale) on, `fallen` before."""
     length, fall = end - y, fall_end - fallen
     longest, ahead, off = _LONGEST, 0.0, np.pi
-    if b > 0:
+    turns = b * scale * np.exp(y + _OUT_OF_SIGHT) > np.pi  # whether the hazard turns in sight
+    if turns:
         beta = b * c
         # nearest root of beta + e^(b u) - 1, around which the hazard turns
         shift = 1 + np.log(abs(beta - 1)) / b / scale
@@ -123,7 +126,7 @@ def _panel(
         length *= max(_STEEPEST / fall, 0.02)  # enough at once where the fall is convex in y
         fall = _fall(scale * _expm1(y + length), n, s, a, c, b) - fallen
     strain = length
-    if b > 0:
+    if turns:
         way = (np.sqrt(ahead**2 + off**2) + np.sqrt((ahead - length) ** 2 + off**2)) / length
         strain = max(length, 2 * np.pi / np.sqrt(way**2 - 1))
     bends = abs(fall)

@@ -13,12 +13,13 @@ import numpy as np
 
 from clvmodels._cores import usable_cores
 from clvmodels._typing import FloatArray
+from clvmodels.kernels import chebyshev
 from clvmodels.models.averaging import ELEMENTS
 
 IfAlive: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 """x and T of shape (pairs,) to values of shape (draws, pairs)."""
 
-_LOG_TOLERANCE = -27.0  # of the relative error of an interpolated value: 2e-12
+_LOG_ACCURACY = 27.0  # relative errors of interpolated values: 2e-12
 
 
 def over_ages(
@@ -54,7 +55,7 @@ def over_ages(
         here = values[:, done : done + len(its_nodes)]
         done += len(its_nodes)
         if len(its_nodes) < group.stop - group.start:
-            here = here @ _weights(np.log(shift + its_nodes), np.log(shift + T[group]))
+            here = here @ chebyshev.weights(np.log(shift + its_nodes), np.log(shift + T[group]))
         out[:, group] = here
     return out
 
@@ -76,7 +77,7 @@ def in_pieces(evaluate: Callable[[slice], FloatArray], columns: int, per_column:
     """
     first = evaluate(slice(0, 1))
     numbers = per_column * len(first)
-    workers = usable_cores() if numbers * columns > ELEMENTS // 10 else 1
+    workers = usable_cores() if numbers * columns > ELEMENTS // 50 else 1
     step = max(1, min(ELEMENTS // (numbers * workers), -(-columns // workers)))
     starts = range(1, columns, step)
     with ThreadPoolExecutor(workers) as pool:
@@ -87,24 +88,8 @@ def in_pieces(evaluate: Callable[[slice], FloatArray], columns: int, per_column:
 def _nodes(T: FloatArray, shift: float) -> FloatArray:
     """Chebyshev nodes over the range of these ages, or the ages themselves if they are fewer."""
     low, high = np.log(shift + T[0]), np.log(shift + T[-1])
-    # values stay bounded for |Im log(c + T)| < pi / 2; Bernstein's ellipse of that height
-    height = np.pi / max(high - low, 1e-9)
-    count = 2 + int(np.ceil(_LOG_TOLERANCE / -np.log(height + np.hypot(1.0, height))))
+    count = chebyshev.how_many(high - low, _LOG_ACCURACY)
     if count >= len(T):
         return T
-    angle = np.pi * (np.arange(count) + 0.5) / count
-    node = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(angle)
-    out: FloatArray = np.exp(node) - shift
-    return out
-
-
-def _weights(nodes: FloatArray, points: FloatArray) -> FloatArray:
-    """Barycentric weights of shape (nodes, points) for Chebyshev nodes of the first kind."""
-    angle = np.pi * (np.arange(len(nodes)) + 0.5) / len(nodes)
-    node_weight = (-1.0) ** np.arange(len(nodes)) * np.sin(angle)
-    distance = points - nodes[:, None]
-    hit = distance == 0
-    weight = node_weight[:, None] / np.where(hit, 1.0, distance)
-    weight = np.where(hit.any(axis=0), hit, weight)
-    out: FloatArray = weight / weight.sum(axis=0)
+    out: FloatArray = np.exp(chebyshev.nodes(low, high, count)) - shift
     return out
