@@ -5,6 +5,7 @@ import numpy as np
 from clvmodels._typing import FloatArray
 
 _FEWEST = 30  # customers with two repeat purchases or more, to tell a habit from chance
+_ENOUGH = 10_000  # of them to look at
 _NEAR = 0.1  # of the common period: months of 28 to 31 days are that far apart
 _NEARLY_ALL = 0.8
 
@@ -29,7 +30,9 @@ def fixed_period(x: FloatArray, t_x: FloatArray, weight: FloatArray) -> float | 
     several = x >= 2
     if weight[several].sum() < _FEWEST:
         return None
-    period, share = t_x[several] / x[several], weight[several]
+    rows = np.flatnonzero(several)
+    rows = rows[:: max(1, len(rows) // _ENOUGH)]
+    period, share = t_x[rows] / x[rows], weight[rows]
     order = np.argsort(period)
     half = np.searchsorted(np.cumsum(share[order]), share.sum() / 2)
     common = float(period[order][min(half, len(order) - 1)])
