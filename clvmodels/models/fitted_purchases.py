@@ -12,6 +12,7 @@ from clvmodels._typing import FloatArray
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.inference.problem import Parameter
 from clvmodels.models import averaging, simulation
+from clvmodels.models.alive_path import alive_path
 from clvmodels.models.averaging import Evaluate
 from clvmodels.models.clock import Clock, Summary, clock_of
 from clvmodels.models.design import Design
@@ -144,23 +145,7 @@ class FittedPurchases(FittedModel):
         >>> fit.probability_alive_path(known).p_alive.round(3).tolist()
         [0.872, 0.642, 0.878]
         """
-        import pandas as pd
-
-        rows = []
-        for data in summaries:
-            alive = self.probability_alive(data)
-            if data.observation_end is None:
-                raise DataError(
-                    "A path needs dates: these summaries have no observation_end. Make them of "
-                    "the log, each with its own."
-                )
-            date = pd.Timestamp(data.observation_end)
-            rows.append(
-                pd.DataFrame({"customer_id": data.customer_id, "date": date, "p_alive": alive})
-            )
-        if not rows:
-            raise DataError("A path needs summaries, one for each date.")
-        return pd.concat(rows, ignore_index=True)
+        return alive_path([(data, self.probability_alive(data)) for data in summaries])
 
     def expected_purchases(
         self, data: Summary, horizon: HorizonLike, start: HorizonLike | None = None

@@ -1,6 +1,6 @@
 """What a fitted model with time-varying covariates predicts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from clvmodels.data.time_varying import TimeVaryingSummary
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.inference.problem import Parameter
 from clvmodels.models import averaging
+from clvmodels.models.alive_path import alive_path
 from clvmodels.models.design import Design
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, probabilities, whole_number
 from clvmodels.models.storage import dump_estimate, write_json
@@ -118,6 +119,26 @@ class FittedTimeVarying(FittedModel):
             return _alive(walks, params) * kernel.survival_if_alive(walks, t, **some)
 
         return self._mean(data, quantity)
+
+    def probability_alive_path(self, summaries: Iterable[TimeVaryingSummary]) -> "pd.DataFrame":
+        """P(alive) of the same customers as of several past dates.
+
+        Parameters
+        ----------
+        summaries : iterable of TimeVaryingSummary
+            Of one log, as of different dates.
+
+        Returns
+        -------
+        DataFrame
+            Columns customer_id, date (the end of observation), p_alive.
+
+        Raises
+        ------
+        DataError
+            If a summary does not say as of when it is.
+        """
+        return alive_path([(data.rfm, self.probability_alive(data)) for data in summaries])
 
     def expected_purchases(
         self, data: TimeVaryingSummary, horizon: HorizonLike, start: HorizonLike | None = None

@@ -3,8 +3,10 @@
 import copy
 import pickle
 from dataclasses import FrozenInstanceError, replace
+from datetime import datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 
@@ -398,3 +400,13 @@ def test_recovers_the_truth_of_20_000_customers():
     truth = true_params(fit.design)
     off = np.log([fit.params[k] / truth[k] for k in fit.params])
     assert np.abs(off / np.sqrt(np.diag(fit.estimate.covariance))).max() < 4
+
+
+def test_the_path_of_p_alive_has_a_row_per_customer_and_date(fit, walks):
+    some = select(walks, np.arange(6))
+    dated = replace(some, rfm=replace(some.rfm, observation_end=datetime(2024, 5, 1)))
+    path = fit.probability_alive_path([dated])
+    np.testing.assert_array_equal(path.p_alive, fit.probability_alive(some))
+    assert (path.date == pd.Timestamp("2024-05-01")).all()
+    with pytest.raises(DataError, match="observation_end"):
+        fit.probability_alive_path([replace(dated, rfm=replace(dated.rfm, observation_end=None))])
