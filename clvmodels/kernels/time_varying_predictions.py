@@ -164,7 +164,7 @@ def _discounted(
 def pmf_if_alive(
     n: int,
     walks: Walks,
-    t: float,
+    t: float | FloatArray,
     *,
     r: float,
     alpha: float,
@@ -173,10 +173,11 @@ def pmf_if_alive(
     purchase: FloatArray,
     dropout: FloatArray,
 ) -> FloatArray:
-    """P(n purchases in (T, T + t] | alive at T)."""
+    """P(n purchases in (T, T + t] | alive at T); t may differ by customer."""
+    length = np.broadcast_to(np.asarray(t, dtype=np.float64), len(walks.x)).copy()
     shape = r + walks.x
     peak = log_rising(shape, np.asarray(float(n))) - sp.gammaln(n + 1)
-    out: FloatArray = _pmf(walks, n, t, peak, r, alpha, s, beta, purchase, dropout)
+    out: FloatArray = _pmf(walks, n, length, peak, r, alpha, s, beta, purchase, dropout)
     return out
 
 
@@ -184,7 +185,7 @@ def pmf_if_alive(
 def _pmf(
     w: Walks,
     n: int,
-    t: float,
+    t: FloatArray,
     ways: FloatArray,
     r: float,
     alpha: float,
@@ -202,7 +203,7 @@ def _pmf(
     A_end = clock_at(w.start, w.until, w.buying, purchase, w.T + t)
     out = np.empty(len(w.x))
     for i in range(len(w.x)):
-        age, end = w.T[i], w.T[i] + t
+        age, end = w.T[i], w.T[i] + t[i]
         shape, scale, D_0 = r + w.x[i], alpha + A_T[i], beta + D_T[i]
         most = A_end[i] - A_T[i]
         A = D = total = 0.0  # since T

@@ -153,6 +153,13 @@ def check_level(level: float) -> float:
     return level
 
 
+def check_quantile(quantile: float) -> float:
+    """A probability strictly between 0 and 1, or an error that says so."""
+    if not (isinstance(quantile, Real) and 0 < quantile < 1):
+        raise ParameterError(f"quantile is a probability between 0 and 1: {quantile!r}.")
+    return quantile
+
+
 def whole_number(name: str, value: object, least: int) -> int:
     """A whole number of at least `least`, or an error that says so."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -16,7 +15,7 @@ from clvmodels.models.alive_path import alive_path
 from clvmodels.models.averaging import Evaluate
 from clvmodels.models.clock import Clock, Summary, clock_of
 from clvmodels.models.design import Design
-from clvmodels.models.fitted import FittedModel, whole_number
+from clvmodels.models.fitted import FittedModel, check_quantile, whole_number
 from clvmodels.models.quantities import Quantities
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 
@@ -339,8 +338,7 @@ class FittedPurchases(FittedModel):
         >>> fit.next_purchase_time(customer, 0.25).round(2), fit.next_purchase_time(customer, 0.75)
         (array([8.95]), array([inf]))
         """
-        if not (isinstance(quantile, Real) and 0 < quantile < 1):
-            raise ParameterError(f"quantile is a probability between 0 and 1: {quantile!r}.")
+        check_quantile(quantile)
         quantities = self.quantities(data)
         h = quantities.histories(data)
         waits: FloatArray = h.expand(quantities.waiting_time(quantile, self.estimate, h))

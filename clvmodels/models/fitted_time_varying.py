@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
@@ -16,8 +16,13 @@ from clvmodels.inference.problem import Parameter
 from clvmodels.models import averaging
 from clvmodels.models.alive_path import alive_path
 from clvmodels.models.design import Design
-from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, probabilities, whole_number
-from clvmodels.models.storage import dump_estimate, write_json
+from clvmodels.models.fitted import (
+    INTERVAL_DRAWS,
+    FittedModel,
+    check_quantile,
+    probabilities,
+    whole_number,
+)
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 
 if TYPE_CHECKING:
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 
     from clvmodels.kernels.time_varying_pareto_nbd import Walks
     from clvmodels.models.time_varying_pareto_nbd import TimeVaryingParetoNBDModel
+
+_HALVINGS = 50  # of the time for which covariates are known, to where rounding begins
 
 _Quantity: TypeAlias = "Callable[[Walks, dict[str, Any]], FloatArray]"
 """Walks and one draw of the kernel's parameters to one value per customer."""
@@ -234,6 +241,50 @@ class FittedTimeVarying(FittedModel):
         """
         return self.purchase_pmf(data, 0, horizon)
 
+    def next_purchase_time(self, data: TimeVaryingSummary, quantile: float = 0.5) -> FloatArray:
+        """Time until each customer's next purchase: by then it has come with this probability.
+
+        Parameters
+        ----------
+        data : TimeVaryingSummary
+            Customers, fitted or not, in any time unit.
+        quantile : float
+            Probability, between 0 and 1. At 0.5, the median.
+
+        Returns
+        -------
+        ndarray of shape (customers,)
+            In the time unit of the fit, from the end of observation; ``inf`` where that probability
+            is not reached while the covariates are known.
+
+        Raises
+        ------
+        ParameterError
+            If `quantile` is not between 0 and 1.
+        """
+        from clvmodels.kernels import time_varying_pareto_nbd as kernel
+
+        check_quantile(quantile)
+        walks = kernel.merged(self._walks(data))
+        count = averaging.draws_of(self.estimate.point)
+        draws = [_draw(self.estimate.point, k, self.model) for k in range(count)]
+        known = (data.covered_until - data.rfm.T) * (data.rfm.time_unit.days / self.time_unit.days)
+
+        def bought_by(t: FloatArray) -> FloatArray:
+            chances = [
+                _alive(walks, one) * (1 - kernel.pmf_if_alive(0, walks, t, **one)) for one in draws
+            ]
+            mean: FloatArray = np.mean(chances, axis=0)
+            return mean
+
+        low, high = np.zeros(len(data)), np.maximum(known, 0.0)
+        never = bought_by(high) < quantile
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            early = bought_by(middle) < quantile
+            low, high = np.where(early, middle, low), np.where(early, high, middle)
+        return np.where(never, np.inf, high)
+
     def residual_transactions(
         self,
         data: TimeVaryingSummary,
@@ -422,6 +473,9 @@ class FittedTimeVarying(FittedModel):
         path : str or Path
             The file, replaced if there; `clvmodels.load` reads it back.
         """
+        from clvmodels.models.storage import write_json
+        from clvmodels.models.time_varying_pareto_nbd import dump_time_varying
+
         write_json(dump_time_varying(self), path)
 
     # from draws to customers
@@ -484,18 +538,6 @@ class FittedTimeVarying(FittedModel):
         data.require_until(end)
         factor = unit.days / self.time_unit.days
         return begin * factor, end * factor
-
-
-def dump_time_varying(fit: FittedTimeVarying) -> dict[str, Any]:
-    """A fit with time-varying covariates as a JSON document."""
-    return {
-        "role": "time_varying",
-        "model": fit.model.key,
-        "choices": asdict(fit.model),
-        "time_unit": str(fit.time_unit),
-        "design": fit.design.to_dict(),
-        "estimate": dump_estimate(fit.estimate),
-    }
 
 
 def check_walks(data: TimeVaryingSummary, columns: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
@@ -22,7 +22,7 @@ from clvmodels.models.design import Design
 from clvmodels.models.fitted_time_varying import FittedTimeVarying, check_walks, walks_of
 from clvmodels.models.nbd import RATE, rate_limits
 from clvmodels.models.purchases import check_positive
-from clvmodels.models.storage import load_estimate
+from clvmodels.models.storage import dump_estimate, load_estimate
 from clvmodels.units import TimeUnit
 
 if TYPE_CHECKING:
@@ -260,6 +260,18 @@ class TimeVaryingParetoNBDModel:
             starts=partial(_starts, walks),
             penalty=ridge_penalty(self.ridge, len(_OWN)) if self.ridge else None,
         )
+
+
+def dump_time_varying(fit: FittedTimeVarying) -> dict[str, Any]:
+    """A fit with time-varying covariates as a JSON document."""
+    return {
+        "role": "time_varying",
+        "model": fit.model.key,
+        "choices": asdict(fit.model),
+        "time_unit": str(fit.time_unit),
+        "design": fit.design.to_dict(),
+        "estimate": dump_estimate(fit.estimate),
+    }
 
 
 def load_time_varying(document: Mapping[str, Any]) -> FittedTimeVarying:

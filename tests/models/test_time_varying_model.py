@@ -17,7 +17,7 @@ from clvmodels.inference.bootstrap import Bootstrap
 from clvmodels.kernels import pareto_nbd
 from clvmodels.models.storage import read_json
 from clvmodels.models.time_varying_pareto_nbd import TimeVaryingParetoNBDModel, load_time_varying
-from clvmodels.units import DiscountRate
+from clvmodels.units import DiscountRate, Horizon
 
 MODEL = TimeVaryingParetoNBDModel(purchase=("promo", "price"), dropout=("price",))
 # per unit of the covariates: a promotion buys 60 % more, a price of 1 more 5 % less
@@ -410,3 +410,19 @@ def test_the_path_of_p_alive_has_a_row_per_customer_and_date(fit, walks):
     assert (path.date == pd.Timestamp("2024-05-01")).all()
     with pytest.raises(DataError, match="observation_end"):
         fit.probability_alive_path([replace(dated, rfm=replace(dated.rfm, observation_end=None))])
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.3])
+def test_the_next_purchase_comes_when_it_is_said_to(fit, walks, quantile):
+    some = select(walks, np.arange(30))
+    wait = fit.next_purchase_time(some, quantile)
+    reached = np.isfinite(wait)
+    assert reached.any()
+    assert (wait > 0).all()
+    for k in np.flatnonzero(reached)[:5]:
+        one = select(walks, np.array([k]))
+        silent = fit.probability_no_purchase(one, Horizon(float(wait[k]), "week"))[0]
+        assert silent == pytest.approx(1 - quantile, abs=1e-9)
+    assert (fit.next_purchase_time(some, 0.9999) == np.inf).all()
+    with pytest.raises(ParameterError, match="quantile"):
+        fit.next_purchase_time(some, 50)
