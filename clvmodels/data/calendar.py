@@ -22,7 +22,7 @@ MONTHS: Final = (
 _EPOCH: Final = np.datetime64("2000-01-01", "us")
 _DAY: Final = np.timedelta64(1, "D")
 # the Gregorian calendar repeats itself after 400 years: 4,800 months
-_STARTS: Final = (np.datetime64("2000-01") + np.arange(4801)).astype("M8[D]")
+_STARTS: Final = (np.datetime64("2000-01") + np.arange(4801).astype("m8[M]")).astype("M8[D]")
 _CYCLE: Final = float((_STARTS[-1] - _STARTS[0]) / _DAY)
 _LENGTHS: Final = np.diff(_STARTS) / _DAY
 _MEAN_LENGTHS: Final = _LENGTHS.reshape(-1, 12).mean(axis=0)  # February has 28.2425 days
@@ -322,7 +322,7 @@ class CalendarIndex:
                 (_STARTS[0] + np.timedelta64(int(np.floor(day)), "D")).astype("M8[M]")
                 for day in (since, until)
             )
-            months = np.arange(first, last + 1)
+            months = np.arange(first, last + np.timedelta64(1, "M"))
             edges = (months.astype("M8[D]") - _STARTS[0]) / _DAY
             levels = np.array(self.levels)[months.astype(np.int64) % 12]
         else:
