@@ -339,8 +339,9 @@ def test_ages_of_a_summary_go_by_the_seasonal_clock(cdnow):
     assert found.calendar == SEASON
     assert "time unit week of operational time" in repr(found)
     assert "operational time" in str(found.report)
-    for name in ("frequency", "monetary_value"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
+    np.testing.assert_array_equal(found.frequency, plain.frequency)
+    # the engine adds up amounts in the order in which its threads come to them
+    np.testing.assert_allclose(found.monetary_value, plain.monetary_value, rtol=1e-12)
     same = plain.in_operational_time(SEASON)
     pd.testing.assert_frame_equal(same.to_pandas(), found.to_pandas())
     assert pickle.loads(pickle.dumps(found)).calendar == SEASON
