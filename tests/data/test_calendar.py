@@ -351,7 +351,11 @@ def test_ages_of_a_summary_go_by_the_seasonal_clock(cdnow):
 def test_a_constant_index_leaves_a_summary_alone(cdnow):
     plain = rfm_summary(cdnow, litt=True, **OPTIONS)
     same = rfm_summary(cdnow, litt=True, calendar=FLAT, **OPTIONS)
-    pd.testing.assert_frame_equal(same.to_pandas(), plain.to_pandas(), check_exact=True)
+    for name in ("frequency", "recency", "T"):
+        np.testing.assert_array_equal(getattr(same, name), getattr(plain, name))
+    # the engine adds up amounts and logarithms in the order in which its threads come to them
+    for name in ("monetary_value", "litt"):
+        np.testing.assert_allclose(getattr(same, name), getattr(plain, name), rtol=1e-12, atol=1e-12)
 
 
 def test_hours_have_seasons_too():
