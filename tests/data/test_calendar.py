@@ -355,7 +355,8 @@ def test_a_constant_index_leaves_a_summary_alone(cdnow):
         np.testing.assert_array_equal(getattr(same, name), getattr(plain, name))
     # the engine adds up amounts and logarithms in the order in which its threads come to them
     for name in ("monetary_value", "litt"):
-        np.testing.assert_allclose(getattr(same, name), getattr(plain, name), rtol=1e-12, atol=1e-12)
+        one, other = getattr(same, name), getattr(plain, name)
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_hours_have_seasons_too():
