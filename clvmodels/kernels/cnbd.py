@@ -24,8 +24,9 @@ from scipy import special as sp
 
 from clvmodels._typing import FloatArray, IntArray
 from clvmodels.kernels import erlang
+from clvmodels.kernels.dropout_at_purchase import last_purchase, with_counts
 from clvmodels.kernels.nbd import last_of_uniforms
-from clvmodels.kernels.special import log_rising, nb_logpmf, nb_sf, sum_log_rising, tail_counts
+from clvmodels.kernels.special import log_rising, nb_logpmf, nb_sf, tail_counts
 
 __all__ = [
     "bend",
@@ -120,15 +121,7 @@ def nll_grad_hess(
     r, alpha, a, b = (float(v) for v in theta)
     f, grad, hess = _rows(x, t_x, T, weight, r, alpha, a, b + np.arange(len(tail_d)), k, d)
     f += (k - 1) * float(weight @ litt) - float(sp.gammaln(k)) * float(weight @ x)
-    purchase, purchase_1, purchase_2 = sum_log_rising(r, tail)
-    stay, stay_1, stay_2 = sum_log_rising(b, tail_d)
-    total, total_1, total_2 = sum_log_rising(a + b, tail_d)
-    f += purchase + stay - total
-    grad += np.array([purchase_1, 0.0, -total_1, stay_1 - total_1])
-    hess[0, 0] += purchase_2
-    hess[2:, 2:] -= total_2
-    hess[3, 3] += stay_2
-    return -f, -grad, -hess
+    return with_counts(f, grad, hess, r, a, b, tail, tail_d)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -387,9 +380,7 @@ def simulate(
     rate = rng.gamma(r + k * done + stage, size=size) / (alpha + T)
     p = rng.beta(a, b + done + d, size=size)
     count = rng.poisson(rate * t, size=size).astype(np.float64)
-    # inverse-cdf geometric: 1 - p may round to 1, where NumPy's own sampler never returns
-    with np.errstate(divide="ignore", over="ignore"):
-        stop = 1 + np.floor(-rng.exponential(size=size) / np.log1p(-p))
+    stop = last_purchase(p, rng)
     made = np.minimum((stage + count) // k, stop)
     return made, last_of_uniforms(np.maximum(k * made - stage, 0.0), count, t, rng)
 

@@ -27,6 +27,7 @@ from clvmodels.kernels.special import (
 
 __all__ = [
     "bend",
+    "last_purchase",
     "log_odds_gone",
     "loglik",
     "nll_grad_hess",
@@ -37,6 +38,7 @@ __all__ = [
     "simulate",
     "survival_if_alive",
     "tails",
+    "with_counts",
 ]
 
 _CANCELLATION = 2e4  # growth of rounding errors at which quadrature takes over from the closed form
@@ -102,6 +104,24 @@ def nll_grad_hess(
     """Negative log-likelihood at theta = (r, alpha, a, b), its gradient and its exact Hessian."""
     r, alpha, a, b = (float(v) for v in theta)
     f, grad, hess = _rows(x, t_x, T, weight, r, alpha, a, b + np.arange(len(tail_d)), d)
+    return with_counts(f, grad, hess, r, a, b, tail, tail_d)
+
+
+def with_counts(
+    f: float,
+    grad: FloatArray,
+    hess: FloatArray,
+    r: float,
+    a: float,
+    b: float,
+    tail: FloatArray,
+    tail_d: FloatArray,
+) -> tuple[float, FloatArray, FloatArray]:
+    """Add the terms that depend on counts alone to those of the rows, and turn the sign.
+
+    `tail` counts the events at the rate's shape r, `tail_d` the purchases after which customers
+    stayed; `grad` and `hess`, in the order (r, alpha, a, b), are changed.
+    """
     purchase, purchase_1, purchase_2 = sum_log_rising(r, tail)
     stay, stay_1, stay_2 = sum_log_rising(b, tail_d)
     total, total_1, total_2 = sum_log_rising(a + b, tail_d)
@@ -377,11 +397,17 @@ def simulate(
     rate = rng.gamma(r + x, size=size) / (alpha + T)
     p = rng.beta(a, b + x + d, size=size)
     count = rng.poisson(rate * t, size=size).astype(np.float64)
-    # inverse-cdf geometric: 1 - p may round to 1, where NumPy's own sampler never returns
-    with np.errstate(divide="ignore", over="ignore"):
-        stop = 1 + np.floor(-rng.exponential(size=size) / np.log1p(-p))
+    stop = last_purchase(p, rng)
     made = np.minimum(count, stop)
     return made, last_of_uniforms(made, count, t, rng)
+
+
+def last_purchase(p: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Number of the purchase after which a customer leaves with probability p at each."""
+    # inverse-cdf geometric: 1 - p may round to 1, where NumPy's own sampler never returns
+    with np.errstate(divide="ignore", over="ignore"):
+        stop: FloatArray = 1 + np.floor(-rng.exponential(size=p.shape) / np.log1p(-p))
+    return stop
 
 
 def row_derivatives(

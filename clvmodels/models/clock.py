@@ -84,9 +84,28 @@ class Clock(ABC):
         """Discounted purchases from `begin` to `end`, given alive: of shape (draws, pairs)."""
 
 
+class _TimeClock(Clock):
+    """What clocks of time share, whatever its speed."""
+
+    unit: TimeUnit
+
+    @property
+    def time_unit(self) -> TimeUnit:
+        """See `Clock.time_unit`."""
+        return self.unit
+
+    def length(self, horizon: HorizonLike) -> float:
+        """See `Clock.length`."""
+        return Horizon.parse(horizon).to(self.unit)
+
+    def moment(self, t: FloatArray) -> FloatArray:
+        """See `Clock.moment`."""
+        return t
+
+
 @final
 @dataclass(frozen=True, slots=True)
-class PlainClock(Clock):
+class PlainClock(_TimeClock):
     """Calendar time in one unit."""
 
     unit: TimeUnit
@@ -98,11 +117,6 @@ class PlainClock(Clock):
 
     def __str__(self) -> str:
         return f"{self.unit}s"
-
-    @property
-    def time_unit(self) -> TimeUnit:
-        """See `Clock.time_unit`."""
-        return self.unit
 
     def histories(self, data: Summary, z: FloatArray | None) -> Histories:
         """See `Clock.histories`."""
@@ -118,16 +132,8 @@ class PlainClock(Clock):
         """See `Clock.set_to`."""
         return self
 
-    def length(self, horizon: HorizonLike) -> float:
-        """See `Clock.length`."""
-        return Horizon.parse(horizon).to(self.unit)
-
     def elapsed(self, t: FloatArray) -> FloatArray:
         """See `Clock.elapsed`."""
-        return t
-
-    def moment(self, t: FloatArray) -> FloatArray:
-        """See `Clock.moment`."""
         return t
 
     def aged(self, t: float) -> float:
@@ -148,7 +154,7 @@ class PlainClock(Clock):
         from clvmodels.kernels.discounting import discounted
 
         delta = discount.force(self.unit)
-        expected, scale = _expected(kernel, params, x, T)
+        expected, scale = expected_curve(kernel, params, x, T)
         if begin == 0:
             return discounted(expected, delta, end, scale)
         # counted from the beginning: a difference of two integrals from now would be all rounding
@@ -164,7 +170,7 @@ class PlainClock(Clock):
 
 @final
 @dataclass(frozen=True, slots=True)
-class SeasonalClock(Clock):
+class SeasonalClock(_TimeClock):
     """Operational time: it runs at the speed of a calendar index.
 
     Attributes
@@ -195,11 +201,6 @@ class SeasonalClock(Clock):
     def __str__(self) -> str:
         return f"{self.unit}s of operational time"
 
-    @property
-    def time_unit(self) -> TimeUnit:
-        """See `Clock.time_unit`."""
-        return self.unit
-
     def histories(self, data: Summary, z: FloatArray | None) -> Histories:
         """See `Clock.histories`."""
         rfm = check_summary(data)
@@ -216,17 +217,9 @@ class SeasonalClock(Clock):
         end = check_summary(data).observation_end
         return self if end is None else replace(self, now=end)
 
-    def length(self, horizon: HorizonLike) -> float:
-        """See `Clock.length`."""
-        return Horizon.parse(horizon).to(self.unit)
-
     def elapsed(self, t: FloatArray) -> FloatArray:
         """See `Clock.elapsed`."""
         return self.calendar.elapsed(self.now, np.asarray(t, dtype=np.float64), self.unit)
-
-    def moment(self, t: FloatArray) -> FloatArray:
-        """See `Clock.moment`."""
-        return t
 
     def aged(self, t: float) -> float:
         """See `Clock.aged`."""
@@ -250,7 +243,7 @@ class SeasonalClock(Clock):
         from clvmodels.kernels.discounting import FAR, nodes_and_weights
 
         delta = discount.force(self.unit)
-        expected, scale = _expected(kernel, params, x, T)
+        expected, scale = expected_curve(kernel, params, x, T)
         last = min(end, begin + FAR / delta) if delta > 0 else end
         breaks = self.calendar.breaks(self.now, last, self.unit)
         nodes, weights = nodes_and_weights(
@@ -369,7 +362,7 @@ def _distinct(data: RFMSummary, z: FloatArray | None) -> Histories:
     return Histories.of(data.frequency, data.recency, data.T, data.weight, z)
 
 
-def _expected(
+def expected_curve(
     kernel: Kernel, params: Params, x: FloatArray, T: FloatArray
 ) -> "tuple[Callable[[FloatArray], FloatArray], FloatArray]":
     """Purchases expected in model time t of shape (..., nodes), and where their curve bends."""

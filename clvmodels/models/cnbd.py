@@ -16,14 +16,19 @@ from clvmodels.inference.mle import best_of_starts
 from clvmodels.inference.newton import minimise
 from clvmodels.inference.problem import Objective, Parameter, Problem
 from clvmodels.models.clock import PlainClock, Summary
-from clvmodels.models.dropout import always_alive, evidence_of_dropout, limits_of_beta
+from clvmodels.models.dropout import (
+    always_alive,
+    evidence_of_dropout,
+    limits_of_beta,
+    starts_of_beta,
+)
 from clvmodels.models.fitted import whole_number
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.nbd import rate_limits
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.units import TimeUnit
 
-_TRIED_K = range(1, 7)
+_TRIED_K = range(2, 7)  # besides 1
 _MOST_FALLS = 2  # of the log-likelihood from one k to the next, before the search stops
 
 
@@ -95,7 +100,7 @@ class CNBDModel(PurchaseModel, ABC):
         if self.k is not None:
             return super().fit(data, method)
         fitted = replace(self, k=1).fit(data)  # looks at the data before the search does
-        reached = self._logliks(data)
+        reached = self._logliks(data, fitted.loglik)
         k = max(reached, key=reached.__getitem__)
         if k > 1 or method is not None:
             fitted = replace(self, k=k).fit(data, method)
@@ -146,12 +151,7 @@ class CNBDModel(PurchaseModel, ABC):
 
         Of the hidden events there are k to a purchase.
         """
-        rate = self.stages * mean_rate
-        return [
-            np.array([shape, shape / (1.5 * rate), 1.0, 3.0]),
-            np.array([shape, shape / rate, 2.0, 40.0]),
-            np.array([shape, shape / (2.5 * rate), 0.3, 0.4]),
-        ]
+        return starts_of_beta(self.stages * mean_rate, shape)
 
     def notes(self, problem: Problem, estimate: Estimate) -> Sequence[str]:
         """See `PurchaseModel.notes`."""
@@ -169,14 +169,14 @@ class CNBDModel(PurchaseModel, ABC):
             *([] if self.first_can_be_last else always_alive(problem, "ModifiedBetaGeoCNBDModel")),
         ]
 
-    def _logliks(self, data: Summary) -> dict[int, float]:
-        """Maximum of the log-likelihood for k = 1, 2, ... until it keeps falling."""
-        reached: dict[int, float] = {}
+    def _logliks(self, data: Summary, at_1: float) -> dict[int, float]:
+        """Maximum of the log-likelihood for k = 1 (known), 2, ... until it keeps falling."""
+        reached = {1: at_1}
         falls = 0
         for k in _TRIED_K:
             problem, _ = replace(self, k=k)._problem(data)
             optimum, _, _ = best_of_starts(problem)
-            falls = falls + 1 if -optimum.nll < reached.get(k - 1, -np.inf) else 0
+            falls = falls + 1 if -optimum.nll < reached[k - 1] else 0
             reached[k] = -optimum.nll
             if falls == _MOST_FALLS:
                 break

@@ -272,6 +272,12 @@ class Design:
                 )
 
 
+def no_covariates(given: Mapping[str, Any] | None) -> None:
+    """Refuse covariates that a fit does not know."""
+    if given:
+        raise ParameterError(f"This fit has no covariates; leave out {', '.join(given)}.")
+
+
 def _values(data: RFMSummary | OpportunitySummary, name: str) -> FloatArray:
     """A column as finite numbers, or an error that says what is wrong with it."""
     raw = data.columns.get(name)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from clvmodels._typing import Kernel
+from clvmodels._typing import FloatArray, Kernel
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.newton import SETTLED, minimise
 from clvmodels.inference.problem import Problem, limits
@@ -56,6 +56,18 @@ def evidence_of_dropout(
     if alive < _NEARLY_ALL:
         return []
     return [f"Little dropout to be seen: P(alive) averages {alive:.3f}."]
+
+
+def starts_of_beta(rate: float, shape: float) -> list[FloatArray]:
+    """(r, alpha, a, b) to start from: moderate, little and polarised dropout.
+
+    Those who left count in the mean rate, so living customers buy faster than it.
+    """
+    return [
+        np.array([shape, shape / (1.5 * rate), 1.0, 3.0]),
+        np.array([shape, shape / rate, 2.0, 40.0]),
+        np.array([shape, shape / (2.5 * rate), 0.3, 0.4]),
+    ]
 
 
 def limits_of_beta(estimate: Estimate) -> list[str]:

@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
-import numpy as np
-
 from clvmodels._typing import FloatArray
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem
 from clvmodels.models.clock import PlainClock
 from clvmodels.models.covariates import AT_PURCHASE, Process
-from clvmodels.models.dropout import always_alive, evidence_of_dropout, limits_of_beta
+from clvmodels.models.dropout import (
+    always_alive,
+    evidence_of_dropout,
+    limits_of_beta,
+    starts_of_beta,
+)
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.nbd import RATE, rate_limits
 from clvmodels.models.purchases import PurchaseModel
@@ -73,11 +76,7 @@ class DropoutAtPurchaseModel(PurchaseModel, ABC):
 
         Those who left count in the mean rate, so living customers buy faster than it.
         """
-        return [
-            np.array([shape, shape / (1.5 * mean_rate), 1.0, 3.0]),
-            np.array([shape, shape / mean_rate, 2.0, 40.0]),
-            np.array([shape, shape / (2.5 * mean_rate), 0.3, 0.4]),
-        ]
+        return starts_of_beta(mean_rate, shape)
 
     def notes(self, problem: Problem, estimate: Estimate) -> Sequence[str]:
         """See `PurchaseModel.notes`."""

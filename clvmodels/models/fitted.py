@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, FitError, ParameterError
 from clvmodels.inference.estimate import Diagnostics, Estimate
-from clvmodels.inference.problem import Parameter
+from clvmodels.inference.problem import Parameter, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +63,11 @@ class FittedModel:
         if self.estimate.loglik is None:
             raise FitError("These parameters were given, not fitted: there is no log-likelihood.")
         return self.estimate.loglik
+
+    def _loglik_of(self, problem: Problem) -> float:
+        """Log-likelihood of a problem's data at the estimates."""
+        theta = np.array(list(self.params.values()))
+        return problem.loglik(problem.objective()(theta)[0], theta)
 
     @property
     def aic(self) -> float:

@@ -83,9 +83,7 @@ class FittedPurchases(FittedModel):
                 "Give data in the same unit."
             )
         self.quantities(data).histories(data)  # an error, if they run by another clock
-        problem, _ = self.model._problem(data, self.design)
-        theta = np.array(list(self.params.values()))
-        return problem.loglik(problem.objective()(theta)[0], theta)
+        return self._loglik_of(self.model._problem(data, self.design)[0])
 
     def probability_alive(self, data: Summary, horizon: HorizonLike | None = None) -> FloatArray:
         """Probability that each customer has not dropped out by the end of observation, or later.

@@ -90,9 +90,7 @@ class FittedTimeVarying(FittedModel):
                 f"Log-likelihoods depend on the time unit, and this fit counts {self.time_unit}s. "
                 "Give data in the same unit."
             )
-        problem = self.model._problem(data, self.design)
-        theta = np.array(list(self.params.values()))
-        return problem.loglik(problem.objective()(theta)[0], theta)
+        return self._loglik_of(self.model._problem(data, self.design))
 
     def probability_alive(
         self, data: TimeVaryingSummary, horizon: HorizonLike | None = None

@@ -20,6 +20,8 @@ from clvmodels.inference.problem import Objective, Parameter, Problem
 from clvmodels.models.clock import Clock, Summary, clock_of
 from clvmodels.models.covariates import Covariates, Process
 from clvmodels.models.design import Design
+from clvmodels.models.influence import MUCH, shifts
+from clvmodels.models.quantities import Quantities
 
 if TYPE_CHECKING:
     from clvmodels.models.fitted_purchases import FittedPurchases
@@ -163,11 +165,7 @@ class PurchaseModel(ABC):
 
     def _problem(self, data: Summary, design: Design | None = None) -> tuple[Problem, Histories]:
         """The likelihood on distinct histories, and those histories."""
-        z = None
-        if design is not None:
-            assert isinstance(data, RFMSummary)
-            z = design.matrix(data)
-        h = clock_of(data, self.container).histories(data, z)
+        h = Quantities(self, clock_of(data, self.container), design).histories(data)
         columns = {"x": h.x, "t_x": h.t_x, "T": h.T}
         if self.timed:
             columns["litt"] = np.bincount(h.inverse, data.weights * _litt(data)) / h.weight
@@ -224,8 +222,10 @@ def _check_information(data: Summary) -> None:
             DataWarning,
             stacklevel=3,
         )
+    if not isinstance(data, RFMSummary):
+        return  # opportunities have a period of their own
     period = fixed_period(data.frequency, data.recency, data.weights)
-    if period is not None and isinstance(data, RFMSummary):
+    if period is not None:
         warnings.warn(
             f"Nearly all customers buy every {period:.3g} {data.time_unit}s, which looks like a "
             "contract that renews. Its customers say when they leave: fit a retention model "
@@ -253,20 +253,15 @@ def _influential(data: Summary, h: Histories, problem: Problem, estimate: Estima
     """
     if estimate.spread is None:
         return []
-    theta = np.array(list(estimate.means.values()))
     x = problem.data["x"]
     busiest = np.argpartition(x, -min(10, len(x)))[-min(10, len(x)) :]
-    shifts = []
-    for row in busiest:
-        one = replace(problem.at(np.array([row])).reweighted(np.ones(1)), penalty=None)
-        score = one.objective()(theta)[1] * theta
-        shifts.append(float(np.linalg.norm(score @ estimate.spread)))
-    most = int(np.argmax(shifts))
-    if shifts[most] < 2:
+    moved = shifts(problem, estimate, busiest)
+    most = int(np.argmax(moved))
+    if moved[most] < MUCH:
         return []
     row = busiest[most]
     customer = data.customer_id[np.flatnonzero(h.inverse == row)[0]]
     return [
         f"Customer {customer} (frequency {x[row]:,.0f}) alone moves the estimates by "
-        f"{shifts[most]:.1f} standard errors. Check that this is one customer."
+        f"{moved[most]:.1f} standard errors. Check that this is one customer."
     ]

@@ -6,7 +6,7 @@ pair, multiplied by P(alive) per history, and at few ages where it is smooth in 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Self, TypeAlias, final
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.models import averaging
 from clvmodels.models.ages import in_pieces, over_ages
 from clvmodels.models.averaging import Block, Evaluate
-from clvmodels.models.clock import Clock, Summary
-from clvmodels.models.design import Design
+from clvmodels.models.clock import Clock, Summary, expected_curve
+from clvmodels.models.design import Design, no_covariates
 from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities, whole_number
 from clvmodels.units import DiscountRate, Horizon, TimeUnit
 
@@ -170,15 +170,14 @@ class Quantities:
 
     def month_end(self, discount: DiscountRate, months: int) -> Evaluate:
         """Purchases booked at the end of each month, as lifetimes does."""
+        from clvmodels.kernels.discounting import monthly
+
         month = self.clock.length(Horizon(1, TimeUnit.MONTH))
-        ends = self.clock.elapsed(month * np.arange(months + 1.0))
-        worth = (1 + discount.effective(TimeUnit.MONTH)) ** -np.arange(1.0, months + 1)
+        rate = discount.effective(TimeUnit.MONTH)
 
         def if_alive(params: Params, x: FloatArray, T: FloatArray) -> FloatArray:
-            spread = {name: values[..., None] for name, values in params.items()}
-            upto = self.kernel.purchases_if_alive(x[:, None], T[:, None], ends, **spread)
-            out: FloatArray = np.diff(upto, axis=-1) @ worth
-            return out
+            expected, _ = expected_curve(self.kernel, params, x, T)
+            return monthly(lambda t: expected(self.clock.elapsed(t)), rate, month, months)
 
         return self._if_alive(if_alive, _NODES)
 
@@ -287,12 +286,6 @@ class Quantities:
         weights = self.kernel.stage_weights(block.x, block.t_x, block.T, **params)
         out: FloatArray = np.einsum("kij,kij->ij", weights, np.broadcast_arrays(*values))
         return out
-
-
-def no_covariates(given: Mapping[str, Any] | None) -> None:
-    """Refuse covariates that a fit does not know."""
-    if given:
-        raise ParameterError(f"This fit has no covariates; leave out {', '.join(given)}.")
 
 
 def _some(params: Params, columns: slice) -> Params:

@@ -11,7 +11,8 @@ from clvmodels.data.summary import RFMSummary
 from clvmodels.inference.estimate import Estimate
 from clvmodels.models.averaging import draws_of
 from clvmodels.models.clock import OpportunityClock, SeasonalClock, Summary
-from clvmodels.models.quantities import Quantities, no_covariates
+from clvmodels.models.design import no_covariates
+from clvmodels.models.quantities import Quantities
 
 
 def new_customers(

@@ -17,16 +17,16 @@ from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.models.averaging import ELEMENTS, columnwise_quantiles, draws_of
 from clvmodels.models.clock import Summary
 from clvmodels.models.covariates import Covariates, Process, coefficients
-from clvmodels.models.design import Design
+from clvmodels.models.design import Design, no_covariates
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
 from clvmodels.models.independence import correlate
+from clvmodels.models.influence import MUCH, shifts
 from clvmodels.models.purchases import check_positive
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SUSPECTS = 5  # customers of each kind to look at for influence
-_MUCH = 2.0  # standard errors that no customer should move the estimates by
 _HARDLY_ANY = 2  # purchases that prove little
 _ENORMOUS = 50.0  # expected spend over the median that they should not be enough for
 
@@ -336,10 +336,7 @@ class FittedSpend(FittedModel):
         if not ((x >= 0) & (x == np.floor(x))).all():
             raise ParameterError("frequency takes numbers of purchases: whole, 0 or more.")
         if self.design is None:
-            if covariates:
-                raise ParameterError(
-                    f"This fit has no covariates; leave out {', '.join(covariates)}."
-                )
+            no_covariates(covariates)
         else:
             columns = self.design.columns_of(covariates, len(x))
             point = self.design.row_params(point, self.design.standardised(columns))
@@ -361,8 +358,7 @@ class FittedSpend(FittedModel):
         if self.design is not None and z is not None:
             rows = self.model.kernel.row_derivatives
             problem = self.design.extend(problem, rows, z[usable])
-        theta = np.array(list(self.params.values()))
-        return problem.loglik(problem.objective()(theta)[0], theta)
+        return self._loglik_of(problem)
 
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON: parameters, covariance, diagnostics; no customer rows.
@@ -428,21 +424,16 @@ def _influential(ids: AnyArray, problem: Problem, estimate: Estimate) -> list[st
     """
     if estimate.spread is None:
         return []
-    theta = np.array(list(estimate.means.values()))
     x, m = problem.data["x"], problem.data["m"]
     suspects = np.unique(np.concatenate([_lowest(key) for key in (m, -m, -x)]))
-    shifts = []
-    for row in suspects:
-        one = replace(problem.at(np.array([row])).reweighted(np.ones(1)), penalty=None)
-        score = one.objective()(theta)[1] * theta
-        shifts.append(float(np.linalg.norm(score @ estimate.spread)))
-    most = int(np.argmax(shifts))
-    if shifts[most] < _MUCH:
+    moved = shifts(problem, estimate, suspects)
+    most = int(np.argmax(moved))
+    if moved[most] < MUCH:
         return []
     row = suspects[most]
     return [
         f"Customer {ids[row]} (mean value {m[row]:,.4g}, purchases {x[row]:,.0f}) alone moves the "
-        f"estimates by {shifts[most]:.1f} standard errors. Check these orders."
+        f"estimates by {moved[most]:.1f} standard errors. Check these orders."
     ]
 
 
