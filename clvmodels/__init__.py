@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clvmodels import exceptions as exceptions
     from clvmodels import textbook as textbook
+    from clvmodels.bayes.laplace import Laplace as Laplace
+    from clvmodels.bayes.map import MAP as MAP
+    from clvmodels.bayes.mcmc import MCMC as MCMC
+    from clvmodels.bayes.priors import Flat as Flat
+    from clvmodels.bayes.priors import GroupSpread as GroupSpread
+    from clvmodels.bayes.priors import Prior as Prior
     from clvmodels.data import datasets as datasets
     from clvmodels.data.calendar import CalendarIndex as CalendarIndex
     from clvmodels.data.opportunities import OpportunitySummary as OpportunitySummary
@@ -27,7 +33,12 @@ if TYPE_CHECKING:
     from clvmodels.evaluation.compare import compare as compare
     from clvmodels.evaluation.holdout import compare_holdout as compare_holdout
     from clvmodels.evaluation.holdout import default_models as default_models
+    from clvmodels.evaluation.loo import loo as loo
     from clvmodels.evaluation.recommend import recommend as recommend
+    from clvmodels.evaluation.sbc import (
+        simulation_based_calibration as simulation_based_calibration,
+    )
+    from clvmodels.evaluation.sensitivity import prior_sensitivity as prior_sensitivity
     from clvmodels.inference.bootstrap import Bootstrap as Bootstrap
     from clvmodels.inference.lifetimes import Lifetimes as Lifetimes
     from clvmodels.inference.mle import MLE as MLE
@@ -83,11 +94,20 @@ _HOME = {
     "regularity": "data.regularity",
     "recommend": "evaluation.recommend",
     "compare": "evaluation.compare",
+    "loo": "evaluation.loo",
+    "prior_sensitivity": "evaluation.sensitivity",
+    "simulation_based_calibration": "evaluation.sbc",
     "compare_holdout": "evaluation.holdout",
     "default_models": "evaluation.holdout",
     "MLE": "inference.mle",
     "Bootstrap": "inference.bootstrap",
     "Lifetimes": "inference.lifetimes",
+    "MAP": "bayes.map",
+    "Laplace": "bayes.laplace",
+    "MCMC": "bayes.mcmc",
+    "Prior": "bayes.priors",
+    "Flat": "bayes.priors",
+    "GroupSpread": "bayes.priors",
     "NBDModel": "models.nbd",
     "BetaGeoModel": "models.beta_geo",
     "ModifiedBetaGeoModel": "models.modified_beta_geo",

@@ -12,8 +12,10 @@ from clvmodels.data.retention import RetentionTable
 from clvmodels.data.summary import RFMSummary
 from clvmodels.data.time_varying import TimeVaryingSummary
 from clvmodels.evaluation.frequency import chi_square, frequency_counts
+from clvmodels.evaluation.loo import LOO, WithLikelihood, loo, standard_error
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.inference.estimate import Estimate
+from clvmodels.inference.psis import RELIABLE
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.fitted_time_varying import FittedTimeVarying
 from clvmodels.models.spend import FittedSpend
@@ -47,6 +49,7 @@ class Fitted(Protocol):
 
 _SAME: Final = 1e-6  # relative difference of log-likelihoods of the same data, by rounding
 _TOP: Final = 7  # classes of the frequency chi-square: 0, 1, ..., 6, 7 and more
+_LEFT_OUT: Final = ("elpd_loo", "elpd_se", "elpd_diff", "elpd_diff_se", "k_bad")
 _SPECIAL_CASES: Final[Mapping[str, frozenset[str]]] = {
     "beta_geo": frozenset({"nbd"}),
     "modified_beta_geo": frozenset({"nbd"}),
@@ -66,8 +69,10 @@ def compare(
 
     AIC and BIC weigh the log-likelihood against the number of parameters. Where one model is a
     special case of another, the likelihood-ratio test says whether the larger one is worth its
-    parameters. All of this is about the data that were fitted: `compare_holdout` compares models,
-    and the textbook formulas, on purchases that nobody has seen.
+    parameters. Posteriors are compared by leave-one-out cross-validation, which asks how well each
+    customer is predicted from all others, whatever the number of parameters. All of this is about
+    the data that were fitted: `compare_holdout` compares models, and the textbook formulas, on
+    purchases that nobody has seen.
 
     Parameters
     ----------
@@ -75,18 +80,23 @@ def compare(
         Two or more, of one role: purchases, spend or retention.
     data : RFMSummary, OpportunitySummary, TimeVaryingSummary or RetentionTable, optional
         What they all were fitted to; beside time-varying covariates, the other models to its `rfm`.
-        The frequency chi-square needs it.
+        The frequency chi-square and leave-one-out need it.
 
     Returns
     -------
     DataFrame
-        One row per model, lowest AIC first: model (without names, its own; fits that share it
-        are numbered as they were given); parameters (their number); loglik; aic; bic;
-        against (the largest of its special cases in the list), lr, lr_df, lr_p (the test against
-        it: a small p speaks for the larger model; where the special case lies at the edge of the
-        parameters, as that without dropout does, p is an upper bound); chi_square, chi_df, chi_p
-        (customers with 0, 1, ..., 6, 7 or more repeat purchases, counted and expected: a small p
-        speaks against the model). Empty (NaN) where there is no such test, or no `data`.
+        One row per model, highest elpd_loo first where all have it, else lowest AIC: model (without
+        names, its own; fits that share it are numbered as they were given); parameters (their
+        number); loglik; aic; bic; against (the largest of its special cases in the list), lr,
+        lr_df, lr_p (the test against it: a small p speaks for the larger model; where the special
+        case lies at the edge of the parameters, as that without dropout does, p is an upper bound);
+        chi_square, chi_df, chi_p (customers with 0, 1, ..., 6, 7 or more repeat purchases, counted
+        and expected: a small p speaks against the model); elpd_loo, elpd_se (log predictive density
+        of customers left out, and its standard error), elpd_diff, elpd_diff_se (against the best,
+        customer by customer: a difference of less than two of its standard errors may be chance),
+        k_bad (customers for whom this is unreliable, see `loo`). Empty (NaN) where there is no such
+        test, or no `data`: leave-one-out without posterior draws, the ratio test with them or with
+        priors.
 
     Raises
     ------
@@ -124,6 +134,7 @@ def compare(
     seen = {name: _seen(fit, data) for name, fit in named.items()}
     for name, fit in named.items():
         _check_same_data(name, fit, seen[name])
+    left_out = _left_out(named, seen)
     table = pd.DataFrame(
         [
             {
@@ -134,10 +145,13 @@ def compare(
                 "bic": fit.bic,
                 **_ratio_test(fit, named),
                 **_frequency_test(fit, seen[name]),
+                **_leave_one_out(name, left_out),
             }
             for name, fit in named.items()
         ]
     )
+    if len(left_out) == len(named):
+        return table.sort_values("elpd_loo", ascending=False, ignore_index=True)
     return table.sort_values("aic", ignore_index=True)
 
 
@@ -211,7 +225,7 @@ def _is_special_case(small: Fitted, large: Fitted) -> bool:
     """Whether `small` is `large` with parameters at their limits, or with fewer coefficients."""
     if len(small.estimate.names) >= len(large.estimate.names):
         return False
-    if _penalised(small) or _penalised(large):
+    if not (_is_maximum(small) and _is_maximum(large)):
         return False
     key = large.model.key
     if small.model.key not in {key, *_SPECIAL_CASES.get(key, ())}:
@@ -229,9 +243,38 @@ def _is_among(coefficient: str, have: set[str]) -> bool:
     return process == "both" and f"purchase:{column}" in have and bool(dropout & have)
 
 
-def _penalised(fit: Fitted) -> bool:
+def _is_maximum(fit: Fitted) -> bool:
+    """Whether the likelihood is highest at the estimates: no ridge, no prior."""
     covariates = getattr(fit.model, "covariates", None)
-    return covariates is not None and covariates.ridge > 0
+    ridge = covariates is not None and covariates.ridge > 0
+    return not (ridge or fit.estimate.is_sample or fit.estimate.method.startswith("MAP"))
+
+
+def _left_out(named: Mapping[str, Fitted], seen: Mapping[str, Data | None]) -> dict[str, LOO]:
+    """Leave-one-out of every fit that has posterior draws."""
+    found = {}
+    for name, fit in named.items():
+        data = seen[name]
+        if data is None or isinstance(data, TimeVaryingSummary):
+            continue
+        if fit.estimate.is_sample and isinstance(fit, WithLikelihood):
+            found[name] = loo(fit, data)
+    return found
+
+
+def _leave_one_out(name: str, left_out: Mapping[str, LOO]) -> dict[str, float]:
+    if name not in left_out:
+        return dict.fromkeys(_LEFT_OUT, np.nan)
+    own, best = left_out[name], max(left_out.values(), key=lambda other: other.elpd)
+    apart = own.pointwise - best.pointwise
+    values = (
+        own.elpd,
+        own.se,
+        float(own.weight @ apart),
+        standard_error(apart, own.weight),
+        float(own.weight[own.pareto_k > RELIABLE].sum()),
+    )
+    return dict(zip(_LEFT_OUT, values, strict=True))
 
 
 def _frequency_test(fit: Fitted, data: Data | None) -> dict[str, float]:

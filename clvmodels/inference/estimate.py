@@ -1,7 +1,7 @@
 """What every method returns: parameter values, how sure they are, and how the fit went."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Protocol, final
 
@@ -17,6 +17,81 @@ class Method(Protocol):
     def estimate(self, problem: Problem) -> "Estimate":
         """Estimate the parameters of `problem`."""
         ...
+
+
+class Posterior(Protocol):
+    """What a Bayesian method keeps besides the draws of the parameters.
+
+    Attributes
+    ----------
+    traits : mapping of str to ndarray of shape (draws,)
+        What the priors are about; with groups, of the typical group.
+    log_prior, log_lik : ndarray of shape (draws,)
+        Log density of the prior and log-likelihood at each draw.
+    container : DataTree or InferenceData
+        ArviZ's own: posterior, prior, log_likelihood, observed_data, sample_stats.
+    pymc_model : pymc.Model
+        The model as PyMC knows it.
+    """
+
+    @property
+    def traits(self) -> Params: ...
+    @property
+    def log_prior(self) -> FloatArray: ...
+    @property
+    def log_lik(self) -> FloatArray: ...
+    @property
+    def container(self) -> Any: ...
+    @property
+    def pymc_model(self) -> Any: ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How good the draws of a posterior are.
+
+    Attributes
+    ----------
+    draws, chains : int
+        Kept, per chain.
+    ess : float
+        Independent draws that these are worth: the least bulk effective sample size over the
+        parameters of Markov chains, or that of importance weights.
+    r_hat : float or None
+        The largest over the parameters: chains that agree have 1.
+    ess_tail : float or None
+        The least effective sample size of the 5 % and 95 % quantiles.
+    divergences : int
+        Steps of the sampler that went astray.
+    e_bfmi : float or None
+        The least over the chains: below 0.3 the tails are explored badly.
+    pareto_k : float or None
+        Of importance weights: above 0.7 they cannot be relied on.
+    interrupted : bool
+        Whether the sampling was stopped before its end.
+    """
+
+    draws: int
+    chains: int
+    ess: float
+    r_hat: float | None = None
+    ess_tail: float | None = None
+    divergences: int = 0
+    e_bfmi: float | None = None
+    pareto_k: float | None = None
+    interrupted: bool = False
+
+    def __str__(self) -> str:
+        chains = "" if self.chains == 1 else f"{self.chains} chains of "
+        parts = [f"{chains}{self.draws:,} draws", f"worth {self.ess:,.0f} independent ones"]
+        if self.r_hat is not None:
+            parts.append(f"r-hat at most {self.r_hat:.3f}")
+        if self.e_bfmi is not None:
+            parts += [f"{self.divergences:,} divergences", f"E-BFMI at least {self.e_bfmi:.2f}"]
+        if self.pareto_k is not None:
+            parts.append(f"Pareto k-hat {self.pareto_k:.2f}")
+        return ", ".join(parts)
 
 
 @final
@@ -44,6 +119,8 @@ class Diagnostics:
         Parameters that the data do not pin down.
     notes : tuple of str
         What a reader of the numbers should know.
+    sampling : Sampling or None
+        How good the draws are, where the method draws from a posterior.
     """
 
     converged: bool = True
@@ -55,8 +132,12 @@ class Diagnostics:
     distinct_rows: int = 0
     boundary: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    sampling: Sampling | None = None
 
     def __str__(self) -> str:
+        if self.sampling is not None:
+            verdict = "" if self.converged else "NOT to be relied on: "
+            return "\n".join([f"{verdict}{self.sampling}", *(f"- {note}" for note in self.notes)])
         head = "converged" if self.converged else "NOT converged"
         if self.converged and self.gain_left > 1e-3:
             head = "stopped where the method's penalty holds it"
@@ -80,9 +161,9 @@ class Estimate:
     ----------
     method : str
         How the estimate was made, with its options.
-    point : mapping of str to ndarray of shape (draws, 1) or (draws, customers)
+    point : mapping of str to ndarray of shape (draws, 1) or (draws, `Groups.size`)
         Values that predictions are averaged over: one draw for a maximum, the whole sample for a
-        posterior.
+        posterior. With groups, the first column is that of the typical group.
     covariance : ndarray of shape (parameters, parameters) or None
         Of the logs of the parameters.
     covariance_note : str
@@ -98,6 +179,8 @@ class Estimate:
         Number of customers fitted.
     fingerprint : tuple of float
         Moments of the data fitted; empty where parameters were given.
+    posterior : Posterior or None
+        Of Bayesian methods; neither saved nor copied with the fit, since it holds the data.
     """
 
     method: str
@@ -110,6 +193,7 @@ class Estimate:
     customers: float = 0.0
     fingerprint: tuple[float, ...] = ()
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    posterior: Posterior | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "point", _frozen(self.point))
@@ -121,7 +205,7 @@ class Estimate:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # built anew: mappings that cannot change cannot be pickled either
-        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        state = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "posterior"}
         params = {name: dict(state[name]) for name in ("point", "replicates") if state[name]}
         return _rebuild, ({**state, **params},)
 
@@ -131,9 +215,23 @@ class Estimate:
         return tuple(self.point)
 
     @property
+    def is_sample(self) -> bool:
+        """Whether the point is a sample of a posterior rather than one value."""
+        return len(next(iter(self.point.values()))) > 1
+
+    @property
     def means(self) -> dict[str, float]:
-        """Mean of each parameter over the draws of the point."""
-        return {name: float(values.mean()) for name, values in self.point.items()}
+        """Mean of each parameter over the draws of the point; of the typical group."""
+        return {name: float(values[:, 0].mean()) for name, values in self.point.items()}
+
+    def means_of(self, group: int) -> FloatArray:
+        """Mean of each parameter of a group, in their order."""
+        own = [v[:, 0 if v.shape[1] == 1 else 1 + group] for v in self.point.values()]
+        return np.array([values.mean() for values in own])
+
+    def with_loglik(self, loglik: float) -> "Estimate":
+        """The same estimate with the log-likelihood at its means."""
+        return replace(self, loglik=loglik)
 
     def sample(self, n: int, rng: np.random.Generator) -> Params:
         """Draw `n` parameter vectors that show how sure the estimate is.
@@ -145,7 +243,7 @@ class Estimate:
             have = len(next(iter(self.replicates.values())))
             rows = np.arange(have) if have == n else rng.choice(have, n, replace=have < n)
             return {name: values[rows] for name, values in self.replicates.items()}
-        centre = np.log([values.mean() for values in self.point.values()])
+        centre = np.log(list(self.means.values()))
         if self.spread is None:
             draws = np.broadcast_to(centre, (n, len(centre)))
         else:

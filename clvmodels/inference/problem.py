@@ -9,11 +9,16 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 
 from clvmodels._cores import usable_cores
-from clvmodels._typing import FloatArray, IntArray
+from clvmodels._typing import FloatArray, IntArray, Params
+from clvmodels.exceptions import FitError
+from clvmodels.inference.groups import Groups
+from clvmodels.inference.traits import Block, Scales, TraitMap
 
 Dimension: TypeAlias = Literal["pure", "time", "rate", "money"]
 Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 """Parameters to the negative log-likelihood, its gradient and its Hessian."""
+Rows: TypeAlias = Callable[[Mapping[str, FloatArray], Params], FloatArray]
+"""Data and parameter draws to the log-likelihood of each row, of shape (draws, rows)."""
 
 _FAR = 1e7  # a shape this large means no differences to speak of: 0.03 % from one to the next
 _OBSERVED = ("x", "t_x", "T", "m", "duration", "churned")  # not what only some models look at
@@ -46,6 +51,20 @@ def limits(parameters: Sequence[Parameter], longest: float | None = None) -> Flo
     return np.array([span.get(p.dimension, none) for p in parameters]).T
 
 
+def likelihood_rows(
+    loglik: Callable[..., FloatArray], data: Mapping[str, FloatArray], params: Params
+) -> FloatArray:
+    """`Problem.rows` of a kernel's log-likelihood, which takes columns and parameters by name."""
+    return loglik(**data, **params)
+
+
+def weighted_median(values: FloatArray, weight: FloatArray) -> float:
+    """The lowest value that half of the weight does not exceed."""
+    order = np.argsort(values)
+    reached = np.cumsum(weight[order])
+    return float(values[order[np.searchsorted(reached, reached[-1] / 2)]])
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
@@ -67,6 +86,18 @@ class Problem:
         Data and weight to parameter vectors to start from, best guess first.
     penalty : Objective, optional
         Added once to the negative log-likelihood.
+    blocks : tuple of Block
+        What priors are about, instead of the parameters; none if the model knows no priors.
+    rows : callable, optional
+        Data and parameter draws, of shape (draws, 1) or (draws, rows), to the log-likelihood of
+        each row, of shape (draws, rows).
+    groups : Groups, optional
+        Those that parameters are to be pooled over; ``data["group"]`` is the group of each row.
+    scales_given : mapping, optional
+        The time and money that traits are relative to, instead of the data's own.
+    effects : tuple of (str, str, tuple of (str, int))
+        Multipliers e^g of covariates: the parameter, the column z of `data`, and the parameters
+        that it multiplies by e^(g z), or divides where the sign is -1.
     """
 
     model: str
@@ -76,6 +107,11 @@ class Problem:
     compile: Callable[[Mapping[str, FloatArray], FloatArray], Objective]
     starts: Callable[[Mapping[str, FloatArray], FloatArray], Sequence[FloatArray]]
     penalty: Objective | None = None
+    blocks: tuple[Block, ...] = ()
+    rows: Rows | None = None
+    groups: Groups | None = None
+    scales_given: Scales | None = None
+    effects: tuple[tuple[str, str, tuple[tuple[str, int], ...]], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,6 +135,48 @@ class Problem:
         observed = [self.data[name] for name in _OBSERVED if name in self.data]
         moments = [(self.weight @ v, self.weight @ v**2) for v in observed]
         return (self.customers, *(float(m) for pair in moments for m in pair))
+
+    @property
+    def scales(self) -> Scales:
+        """The data's own time (the median T) and money (the geometric mean of mean values)."""
+        if self.scales_given is not None:
+            return self.scales_given
+        out = {}
+        if "T" in self.data:
+            T = self.data["T"]
+            middle = weighted_median(T, self.weight)
+            out["time"] = middle if middle > 0 else float(self.weight @ T) / self.customers
+        if "m" in self.data:
+            known = self.data["m"] > 0
+            logs = np.log(self.data["m"][known])
+            out["money"] = float(np.exp(np.average(logs, weights=self.weight[known])))
+        return out
+
+    @property
+    def traits(self) -> TraitMap:
+        """What priors are about, as functions of the parameters.
+
+        Raises
+        ------
+        FitError
+            If the model knows no priors.
+        """
+        if not self.blocks:
+            raise FitError(
+                f"{self.model} has no priors, so it is fitted by MLE() or Bootstrap() only."
+            )
+        return TraitMap(self.blocks, self.scales)
+
+    def by_group(self) -> list["Problem"]:
+        """One problem per group, or this one where there are none."""
+        if self.groups is None:
+            return [self]
+        code = self.data["group"].astype(np.int64)
+        order = np.argsort(code, kind="stable")
+        ends = np.searchsorted(code[order], np.arange(1, len(self.groups)))
+        data = {name: values for name, values in self.data.items() if name != "group"}
+        alone = replace(self, data=data, groups=None, scales_given=self.scales)
+        return [alone.at(rows) for rows in np.split(order, ends)]
 
     def objective(self) -> Objective:
         """What is minimised: the negative log-likelihood, and the penalty if there is one."""

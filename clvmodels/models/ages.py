@@ -14,7 +14,7 @@ import numpy as np
 from clvmodels._cores import usable_cores
 from clvmodels._typing import FloatArray
 from clvmodels.kernels import chebyshev
-from clvmodels.models.averaging import ELEMENTS
+from clvmodels.models.averaging import CACHED, ELEMENTS
 
 IfAlive: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 """x and T of shape (pairs,) to values of shape (draws, pairs)."""
@@ -78,7 +78,7 @@ def in_pieces(evaluate: Callable[[slice], FloatArray], columns: int, per_column:
     first = evaluate(slice(0, 1))
     numbers = per_column * len(first)
     workers = usable_cores() if numbers * columns > ELEMENTS // 50 else 1
-    step = max(1, min(ELEMENTS // (numbers * workers), -(-columns // workers)))
+    step = max(1, min(CACHED // numbers, -(-columns // workers)))
     starts = range(1, columns, step)
     with ThreadPoolExecutor(workers) as pool:
         rest = pool.map(lambda i: evaluate(slice(i, i + step)), starts)

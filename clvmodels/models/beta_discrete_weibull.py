@@ -10,9 +10,10 @@ import numpy as np
 from clvmodels._typing import FloatArray
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Parameter
+from clvmodels.inference.traits import Block, Linear, Trait
 from clvmodels.models.fitted_retention import FittedRetention
 from clvmodels.models.retention import RetentionModel
-from clvmodels.models.shifted_beta_geo import CHURN, churn_limits, no_mean
+from clvmodels.models.shifted_beta_geo import CHURN, CHURN_SHARES, churn_limits, no_mean
 from clvmodels.units import HorizonLike
 
 
@@ -57,6 +58,12 @@ class BetaDiscreteWeibullModel(RetentionModel):
         from clvmodels.kernels import beta_discrete_weibull
 
         return beta_discrete_weibull
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `RetentionModel.blocks`."""
+        power = Trait("aging", "power of time in a customer's survival: 1 without aging", factor=3)
+        return CHURN_SHARES, Linear(("c",), (power,), ((1,),), (0,), (0,))
 
     def with_params(
         self, *, alpha: float, beta: float, c: float, period: HorizonLike

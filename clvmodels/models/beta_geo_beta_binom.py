@@ -12,6 +12,7 @@ from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.newton import SETTLED, minimise
 from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.traits import Block, Trait, dropout_shares
 from clvmodels.models.clock import OpportunityClock, Summary
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.purchases import PurchaseModel
@@ -75,6 +76,16 @@ class BetaGeoBetaBinomModel(PurchaseModel):
         from clvmodels.kernels import beta_geo_beta_binom
 
         return beta_geo_beta_binom
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `PurchaseModel.blocks`."""
+        buying = Trait("purchase", "mean probability of buying at an opportunity", "logit", 0.5, 20)
+        leaving = Trait("dropout", "mean probability of leaving before one", "logit", 0.25, 20)
+        return (
+            dropout_shares("alpha", "beta", buying),
+            dropout_shares("gamma", "delta", leaving),
+        )
 
     def with_params(
         self, *, alpha: float, beta: float, gamma: float, delta: float, every: HorizonLike

@@ -15,6 +15,7 @@ from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import best_of_starts
 from clvmodels.inference.newton import minimise
 from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.traits import PURCHASES, Block, dropout_shares
 from clvmodels.models.clock import PlainClock, Summary
 from clvmodels.models.dropout import (
     always_alive,
@@ -65,6 +66,11 @@ class CNBDModel(PurchaseModel, ABC):
         if self.k is None:
             raise ParameterError("k is not chosen yet: give k, or fit the model.")
         return self.k
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `PurchaseModel.blocks`; of the hidden events there are k to a purchase."""
+        return replace(PURCHASES, per=float(self.stages)), dropout_shares()
 
     @property
     def label(self) -> str:

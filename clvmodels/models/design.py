@@ -13,7 +13,8 @@ from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, ParameterError, rule_broken
 from clvmodels.inference.estimate import Estimate
-from clvmodels.inference.problem import Parameter, Problem
+from clvmodels.inference.problem import Parameter, Problem, Rows
+from clvmodels.inference.traits import multiplier
 from clvmodels.models.covariate_likelihood import (
     RowDerivatives,
     bounded,
@@ -194,7 +195,23 @@ class Design:
             compile=covariate_objective(row_derivatives, problem.names, self),
             starts=starts,
             penalty=ridge_penalty(ridge, len(problem.parameters)) if ridge else None,
+            blocks=(*problem.blocks, *(multiplier(p.name, p.meaning) for p in self.parameters)),
+            rows=self._rows(problem.rows),
+            effects=tuple((c.name, f"z{c.column}", c.effect.signs) for c in self.coefficients),
         )
+
+    def _rows(self, rows: Rows | None) -> Rows | None:
+        """Log-likelihoods of rows with covariates, from those without."""
+        if rows is None:
+            return None
+        names = [f"z{k}" for k in range(len(self.means))]
+
+        def with_covariates(data: Mapping[str, FloatArray], params: Params) -> FloatArray:
+            z = np.column_stack([data[name] for name in names])
+            own = {name: values for name, values in data.items() if name not in names}
+            return rows(own, self.row_params(params, z))
+
+        return with_covariates
 
     def sentences(self, estimate: Estimate, level: float = 0.9) -> list[str]:
         """What one standard deviation more of each column does to each process, in words.

@@ -8,6 +8,7 @@ from typing import ClassVar
 from clvmodels._typing import FloatArray
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.traits import PURCHASES, Block, dropout_shares
 from clvmodels.models.clock import PlainClock
 from clvmodels.models.covariates import AT_PURCHASE, Process
 from clvmodels.models.dropout import (
@@ -32,6 +33,11 @@ class DropoutAtPurchaseModel(PurchaseModel, ABC):
         Parameter("a", "pure", "dropout after a purchase is Beta(a, b): the mean is a / (a + b)"),
         Parameter("b", "pure", "see a"),
     )
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `PurchaseModel.blocks`."""
+        return PURCHASES, dropout_shares()
 
     def with_params(
         self, *, r: float, alpha: float, a: float, b: float, time_unit: TimeUnit | str

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, FitError, ParameterError
-from clvmodels.inference.estimate import Diagnostics, Estimate
+from clvmodels.inference.estimate import Diagnostics, Estimate, Posterior
 from clvmodels.inference.problem import Parameter, Problem
 
 if TYPE_CHECKING:
@@ -66,8 +66,47 @@ class FittedModel:
 
     def _loglik_of(self, problem: Problem) -> float:
         """Log-likelihood of a problem's data at the estimates."""
-        theta = np.array(list(self.params.values()))
-        return problem.loglik(problem.objective()(theta)[0], theta)
+        total = 0.0
+        for group, part in enumerate(problem.by_group()):
+            theta = self.estimate.means_of(group)
+            total += part.loglik(part.objective()(theta)[0], theta)
+        return total
+
+    @property
+    def posterior(self) -> Any:
+        """The posterior in ArviZ's own container, with named dims.
+
+        InferenceData with ArviZ 0.x, DataTree with 1.x: posterior (parameters, and the traits that
+        priors are about), prior, sample_stats, log_likelihood per customer, observed_data. For
+        ``az.plot_trace``, ``az.summary``, ``az.loo``, ...
+
+        Raises
+        ------
+        FitError
+            If the fit has no posterior: it is of another method, or was saved or copied, which
+            keeps the draws of the parameters but not the data.
+        """
+        return self._bayes.container
+
+    @property
+    def pymc_model(self) -> Any:
+        """The fitted model as a PyMC model, on distinct weighted histories.
+
+        Raises
+        ------
+        FitError
+            As for `posterior`, or if there is no PyMC rendering of this model.
+        """
+        return self._bayes.pymc_model
+
+    @property
+    def _bayes(self) -> Posterior:
+        if self.estimate.posterior is None:
+            raise FitError(
+                f"This fit ({self.estimate.method}) has no posterior at hand. Fit with MCMC() or "
+                "Laplace(); saved and copied fits keep the draws, not the data."
+            )
+        return self.estimate.posterior
 
     @property
     def aic(self) -> float:
@@ -91,7 +130,8 @@ class FittedModel:
         Parameters
         ----------
         level : float
-            Probability of the intervals, which are symmetric on the log scale.
+            Probability of the intervals, which are symmetric on the log scale; of a posterior they
+            lie between quantiles of the draws. With groups, the typical group.
 
         Returns
         -------
@@ -101,7 +141,8 @@ class FittedModel:
         """
         import pandas as pd
 
-        z = float(ndtri(0.5 + check_level(level) / 2))
+        tails = probabilities(level)
+        z = float(ndtri(tails[1]))
         value = np.array(list(self.params.values()))
         covariance, spread = self.estimate.covariance, self.estimate.spread
         if covariance is not None:
@@ -111,13 +152,18 @@ class FittedModel:
             se_log = np.where(loose, np.nan, np.linalg.norm(spread, axis=1))
         else:
             se_log = np.full(len(value), np.nan)
+        if self.estimate.is_sample:
+            draws = np.array([v[:, 0] for v in self.estimate.point.values()])
+            se, (low, high) = draws.std(axis=1), np.quantile(draws, tails, axis=1)
+        else:
+            se, low, high = value * se_log, value * np.exp(-z * se_log), value * np.exp(z * se_log)
         return pd.DataFrame(
             {
                 "parameter": [p.name for p in self._parameters],
                 "estimate": value,
-                "se": value * se_log,
-                "lo": value * np.exp(-z * se_log),
-                "hi": value * np.exp(z * se_log),
+                "se": se,
+                "lo": low,
+                "hi": high,
                 "meaning": [p.meaning for p in self._parameters],
             }
         )

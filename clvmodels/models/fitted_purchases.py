@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from clvmodels._typing import FloatArray
+from clvmodels._typing import FloatArray, IntArray
 from clvmodels.exceptions import DataError, ParameterError
-from clvmodels.inference.problem import Parameter
+from clvmodels.inference.groups import Groups
+from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.models import averaging, simulation
 from clvmodels.models.alive_path import alive_path
 from clvmodels.models.averaging import Evaluate
 from clvmodels.models.clock import Clock, Summary, clock_of
 from clvmodels.models.design import Design
 from clvmodels.models.fitted import FittedModel, check_quantile, whole_number
+from clvmodels.models.purchase_tables import PurchaseTables
 from clvmodels.models.quantities import Quantities
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class FittedPurchases(FittedModel):
+class FittedPurchases(PurchaseTables, FittedModel):
     """A fitted purchase model.
 
     Predictions take a summary in any time unit and give one value per customer, in its order.
@@ -44,11 +46,14 @@ class FittedPurchases(FittedModel):
         The time that the model counts: units of calendar time, seasonal time, or opportunities.
     design : Design or None
         The covariates, as they were standardised for the fit.
+    groups : Groups or None
+        Those that parameters were pooled over.
     """
 
     model: "PurchaseModel"
     clock: Clock
     design: Design | None = None
+    groups: Groups | None = None
 
     @property
     def time_unit(self) -> TimeUnit:
@@ -77,13 +82,18 @@ class FittedPurchases(FittedModel):
         DataError
             If the data count time otherwise than the fit.
         """
+        return self._loglik_of(self.likelihood_of(data)[0])
+
+    def likelihood_of(self, data: Summary) -> tuple[Problem, IntArray]:
+        """The likelihood of some customers, and each customer's row in it."""
         if clock_of(data, self.model.container).time_unit is not self.time_unit:
             raise DataError(
                 f"Log-likelihoods depend on the time unit, and this fit counts {self.clock}. "
                 "Give data in the same unit."
             )
         self.quantities(data).histories(data)  # an error, if they run by another clock
-        return self._loglik_of(self.model._problem(data, self.design)[0])
+        problem, histories = self.model._problem(data, self.design, self.groups)
+        return problem, histories.inverse
 
     def probability_alive(self, data: Summary, horizon: HorizonLike | None = None) -> FloatArray:
         """Probability that each customer has not dropped out by the end of observation, or later.
@@ -420,56 +430,6 @@ class FittedPurchases(FittedModel):
         rate, window = DiscountRate.parse(discount), self.window(horizon, None)
         return self._newcomer(covariates, lambda q: q.discounted(rate, *window))
 
-    def predict(self, data: Summary, horizon: HorizonLike, level: float = 0.9) -> "pd.DataFrame":
-        """One tidy row per customer.
-
-        Parameters
-        ----------
-        data : RFMSummary or OpportunitySummary
-            Customers, fitted or not.
-        horizon : Horizon or str
-            How far ahead.
-        level : float
-            Probability of the interval for the *expected* purchases: how sure the expectation is,
-            not how much a customer will scatter around it (see `simulate_purchases`).
-
-        Returns
-        -------
-        DataFrame
-            Columns customer_id, p_alive, expected_purchases, expected_purchases_lo,
-            expected_purchases_hi; horizon, as-of date and model in ``attrs``.
-
-        Raises
-        ------
-        ParameterError
-            If `level` is not between 0 and 1.
-
-        Examples
-        --------
-        >>> import clvmodels as clv
-        >>> rfm = clv.datasets.load_cdnow_summary()
-        >>> table = clv.BetaGeoModel().fit(rfm).predict(rfm, "39 weeks")
-        >>> table[["p_alive", "expected_purchases"]].head(2).round(3).to_numpy().tolist()
-        [[0.727, 1.226], [0.212, 0.203]]
-        """
-        import pandas as pd
-
-        quantities = self.quantities(data)
-        h = quantities.histories(data)
-        expected = quantities.expected(*self.window(horizon, None))
-        low, high = quantities.interval(expected, self.estimate, h, level)
-        frame = pd.DataFrame(
-            {
-                "customer_id": data.customer_id,
-                "p_alive": quantities.mean(quantities.alive(), self.estimate, h),
-                "expected_purchases": quantities.mean(expected, self.estimate, h),
-                "expected_purchases_lo": low,
-                "expected_purchases_hi": high,
-            }
-        )
-        frame.attrs.update(self.provenance(data, horizon))
-        return frame
-
     def simulate(
         self,
         customers: int,
@@ -560,7 +520,7 @@ class FittedPurchases(FittedModel):
 
     @property
     def _here(self) -> Quantities:
-        return Quantities(self.model, self.clock, self.design)
+        return Quantities(self.model, self.clock, self.design, self.groups)
 
     def _per_customer(
         self, data: Summary, quantity: Callable[[Quantities], Evaluate]

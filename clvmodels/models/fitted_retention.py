@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from clvmodels._typing import AnyArray, FloatArray, IntArray, Params
 from clvmodels.data.retention import RetentionTable
 from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError
-from clvmodels.inference.problem import Parameter
+from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.models.averaging import columnwise_quantiles, draws_of
 from clvmodels.models.base_value import BaseValue
 from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, probabilities, whole_number
@@ -73,6 +73,12 @@ class FittedRetention(FittedModel):
         before = log_kept(np.zeros(1), np.where(churned, duration - 1, duration))[0]
         lost = np.log(-np.expm1(log_kept(duration[churned] - 1, duration[churned])[0]))
         return float(customers @ before + customers[churned] @ lost)
+
+    def likelihood_of(self, data: RetentionTable) -> tuple[Problem, IntArray]:
+        """The likelihood of some customers, and each row of the table as a row of it."""
+        own = self._of_this_period(data)
+        rows = np.arange(len(own.duration))
+        return self.model.problem(own.duration, own.churned, own.customers), rows
 
     def survival(self, renewals: HorizonLike | ArrayLike) -> FloatArray:
         """Share of customers who are still there after so many renewals.

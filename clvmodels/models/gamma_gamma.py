@@ -9,9 +9,24 @@ import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray, Kernel, Params
 from clvmodels.inference.estimate import Estimate
-from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.problem import Objective, Parameter, Problem, likelihood_rows
+from clvmodels.inference.traits import Linear, Trait
 from clvmodels.models.covariates import Covariates, Process, spend_process
 from clvmodels.models.spend import FittedSpend, SpendModel
+
+SPEND = (
+    Linear(
+        ("p", "q", "v"),
+        (
+            Trait("spend", "typical value of a purchase, p v / q, over the geometric mean"),
+            Trait("spend_cv_within", "variation of a customer's purchases, p^-1/2", factor=5),
+            Trait("spend_cv_between", "variation of spend over customers, q^-1/2", factor=5),
+        ),
+        ((1, -1, 1), (-0.5, 0, 0), (0, -0.5, 0)),
+        times=(0, 0, 0),
+        money=(-1, 0, 0),
+    ),
+)
 
 
 @final
@@ -92,6 +107,8 @@ class GammaGammaModel(SpendModel):
 
     def problem(self, x: FloatArray, m: FloatArray, weight: FloatArray) -> Problem:
         """See `SpendModel.problem`."""
+        from clvmodels.kernels import gamma_gamma
+
         return Problem(
             model=self.key,
             parameters=self.parameters,
@@ -99,6 +116,8 @@ class GammaGammaModel(SpendModel):
             weight=weight,
             compile=_objective,
             starts=_starts,
+            blocks=SPEND,
+            rows=partial(likelihood_rows, gamma_gamma.loglik),
         )
 
     def notes(self, problem: Problem, estimate: Estimate) -> list[str]:

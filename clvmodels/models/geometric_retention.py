@@ -11,6 +11,7 @@ from clvmodels._typing import FloatArray, Params
 from clvmodels.exceptions import ParameterError
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Parameter
+from clvmodels.inference.traits import Block, Linear, Trait
 from clvmodels.models.fitted_retention import FittedRetention
 from clvmodels.models.retention import RetentionModel
 from clvmodels.units import HorizonLike
@@ -55,6 +56,12 @@ class GeometricRetentionModel(RetentionModel):
         from clvmodels.kernels import geometric_retention
 
         return geometric_retention
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `RetentionModel.blocks`; theta is searched as odds."""
+        churn = Trait("churn", "probability of leaving at a renewal", "logit", 0.25, 20)
+        return (Linear(("theta",), (churn,), ((1,),), (0,), (0,)),)
 
     def with_params(self, *, theta: float, period: HorizonLike) -> FittedRetention:
         """A fitted model with a known parameter.

@@ -8,6 +8,7 @@ import numpy as np
 
 from clvmodels._typing import FloatArray, Kernel
 from clvmodels.inference.problem import Parameter
+from clvmodels.inference.traits import PURCHASES, Block, Linear, Trait
 from clvmodels.models.clock import PlainClock
 from clvmodels.models.covariates import Covariates
 from clvmodels.models.fitted_purchases import FittedPurchases
@@ -72,6 +73,17 @@ class GGompertzNBDModel(LifetimeModel):
         from clvmodels.kernels import ggompertz_nbd
 
         return ggompertz_nbd
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `PurchaseModel.blocks`."""
+        traits = (
+            Trait("hazard_growth", "growth of the hazard of dropout over the median T", factor=30),
+            Trait("dropout_cv", "coefficient of variation of the hazard over customers", factor=5),
+            Trait("dropout", "mean hazard of dropout at age 0, over the median T", factor=30),
+        )
+        powers = (1, 0, 0), (0, -0.5, 0), (1, 1, -1)
+        return PURCHASES, Linear(("b", "s", "beta"), traits, powers, (1, 0, 1), (0, 0, 0))
 
     def with_params(
         self,

@@ -9,12 +9,27 @@ import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray, Kernel, Params
 from clvmodels.inference.estimate import Estimate
-from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.problem import Objective, Parameter, Problem, likelihood_rows
+from clvmodels.inference.traits import Linear, Trait
 from clvmodels.models.covariates import Covariates, Process, spend_process
 from clvmodels.models.spend import FittedSpend, SpendModel
 
 _NONE = 0.01  # differences of 1 % are none to speak of
 _HEAVY = 5.0  # mean over median from which a reader should know of it
+
+SPEND = (
+    Linear(
+        ("median", "sigma", "tau"),
+        (
+            Trait("spend", "median value of a purchase, over the geometric mean"),
+            Trait("spend_sd_within", "sd of the logs of a customer's purchases", factor=5),
+            Trait("spend_sd_between", "sd of the level of these logs over customers", factor=5),
+        ),
+        ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+        times=(0, 0, 0),
+        money=(-1, 0, 0),
+    ),
+)
 
 
 @final
@@ -110,6 +125,8 @@ class LognormalNormalModel(SpendModel):
 
     def problem(self, x: FloatArray, m: FloatArray, weight: FloatArray) -> Problem:
         """See `SpendModel.problem`."""
+        from clvmodels.kernels import lognormal_normal
+
         return Problem(
             model=self.key,
             parameters=self.parameters,
@@ -117,6 +134,8 @@ class LognormalNormalModel(SpendModel):
             weight=weight,
             compile=_objective,
             starts=_starts,
+            blocks=SPEND,
+            rows=partial(likelihood_rows, lognormal_normal.loglik),
         )
 
     def notes(self, problem: Problem, estimate: Estimate) -> Sequence[str]:

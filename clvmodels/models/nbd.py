@@ -9,6 +9,7 @@ import numpy as np
 from clvmodels._typing import FloatArray, Kernel
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.traits import PURCHASES, Block
 from clvmodels.models.clock import PlainClock
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.purchases import PurchaseModel
@@ -56,6 +57,11 @@ class NBDModel(PurchaseModel):
         from clvmodels.kernels import nbd
 
         return nbd
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `PurchaseModel.blocks`."""
+        return (PURCHASES,)
 
     def with_params(self, *, r: float, alpha: float, time_unit: TimeUnit | str) -> FittedPurchases:
         """A fitted model with known parameters, to predict with published values.

@@ -8,12 +8,21 @@ import numpy as np
 
 from clvmodels._typing import FloatArray, Kernel
 from clvmodels.inference.problem import Parameter
+from clvmodels.inference.traits import PURCHASES, Block, GoneBy, Trait
 from clvmodels.models.clock import PlainClock
 from clvmodels.models.covariates import Covariates
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.lifetime import LifetimeModel
 from clvmodels.models.nbd import RATE
 from clvmodels.units import TimeUnit
+
+DROPOUT_RATES = GoneBy(
+    ("s", "beta"),
+    (
+        Trait("dropout", "share of customers gone by the median T", "logit", 0.4, 20),
+        Trait("dropout_cv", "coefficient of variation of dropout rates over customers", factor=5),
+    ),
+)
 
 
 @final
@@ -69,6 +78,11 @@ class ParetoNBDModel(LifetimeModel):
         from clvmodels.kernels import pareto_nbd
 
         return pareto_nbd
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `PurchaseModel.blocks`."""
+        return PURCHASES, DROPOUT_RATES
 
     def with_params(
         self, *, r: float, alpha: float, s: float, beta: float, time_unit: TimeUnit | str

@@ -4,6 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -15,12 +16,15 @@ from clvmodels.data.renewals import fixed_period
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, DataWarning, ParameterError, rule_broken
 from clvmodels.inference.estimate import Estimate, Method
+from clvmodels.inference.groups import Groups
 from clvmodels.inference.mle import run
-from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.problem import Objective, Parameter, Problem, likelihood_rows
+from clvmodels.inference.traits import Block
 from clvmodels.models.clock import Clock, Summary, clock_of
 from clvmodels.models.covariates import Covariates, Process
 from clvmodels.models.design import Design
 from clvmodels.models.influence import MUCH, shifts
+from clvmodels.models.pooling import groups_for
 from clvmodels.models.quantities import Quantities
 
 if TYPE_CHECKING:
@@ -61,6 +65,11 @@ class PurchaseModel(ABC):
     @abstractmethod
     def kernel(self) -> Kernel:
         """The functions of the model: a module of `clvmodels.kernels`."""
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What priors are about; nothing, unless the model says so."""
+        return ()
 
     @property
     def label(self) -> str:
@@ -123,14 +132,18 @@ class PurchaseModel(ABC):
 
         clock = clock_of(data, self.container)
         _check_information(data)
-        design = self._design(data)
-        problem, histories = self._problem(data, design)
+        design, groups = self._design(data), groups_for(method, data)
+        problem, histories = self._problem(data, design, groups)
         estimate = run(method, problem)
-        about = self.notes(problem, estimate) if design is None else design.sentences(estimate)
+        about: Sequence[str] = ()
+        if design is not None:
+            about = design.sentences(estimate)
+        elif groups is None:
+            about = self.notes(problem, estimate)
         loud = _influential(data, histories, problem, estimate)
         notes = (*estimate.diagnostics.notes, *about, *loud)
         estimate = replace(estimate, diagnostics=replace(estimate.diagnostics, notes=notes))
-        return FittedPurchases(estimate=estimate, model=self, clock=clock, design=design)
+        return FittedPurchases(estimate, self, clock, design, groups)
 
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
@@ -163,9 +176,11 @@ class PurchaseModel(ABC):
         assert isinstance(data, RFMSummary)  # models of opportunities have no covariates
         return Design.of(data, self.covariates, self.processes)
 
-    def _problem(self, data: Summary, design: Design | None = None) -> tuple[Problem, Histories]:
+    def _problem(
+        self, data: Summary, design: Design | None = None, groups: Groups | None = None
+    ) -> tuple[Problem, Histories]:
         """The likelihood on distinct histories, and those histories."""
-        h = Quantities(self, clock_of(data, self.container), design).histories(data)
+        h = Quantities(self, clock_of(data, self.container), design, groups).histories(data)
         columns = {"x": h.x, "t_x": h.t_x, "T": h.T}
         if self.timed:
             columns["litt"] = np.bincount(h.inverse, data.weights * _litt(data)) / h.weight
@@ -176,10 +191,16 @@ class PurchaseModel(ABC):
             weight=h.weight,
             compile=self.objective,
             starts=self._starts,
+            blocks=self.blocks,
+            rows=partial(likelihood_rows, self.kernel.loglik),
         )
-        if design is None:
-            return problem, h
-        return design.extend(problem, self.kernel.row_derivatives, h.z), h
+        if design is not None:
+            z = h.z[:, : len(design.means)]
+            problem = design.extend(problem, self.kernel.row_derivatives, z)
+        if groups is not None:
+            code = h.z[:, -1] - 1  # the first place is that of the typical group
+            problem = replace(problem, data={**problem.data, "group": code}, groups=groups)
+        return problem, h
 
     def _starts(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Sequence[FloatArray]:
         """Start from the method of moments for Poisson counts with gamma rates."""

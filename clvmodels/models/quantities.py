@@ -4,7 +4,7 @@ Whatever is conditional on being alive depends on (x, T) alone, so it is evaluat
 pair, multiplied by P(alive) per history, and at few ages where it is smooth in them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self, TypeAlias, final
 
@@ -12,14 +12,16 @@ import numpy as np
 
 from clvmodels._typing import FloatArray, IntArray, Kernel, Params
 from clvmodels.data.histories import Histories
-from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, ParameterError
+from clvmodels.inference.groups import Groups
 from clvmodels.models import averaging
 from clvmodels.models.ages import in_pieces, over_ages
 from clvmodels.models.averaging import Block, Evaluate
 from clvmodels.models.clock import Clock, Summary, expected_curve
-from clvmodels.models.design import Design, no_covariates
-from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities, whole_number
+from clvmodels.models.design import Design
+from clvmodels.models.fitted import whole_number
+from clvmodels.models.pooling import columns_of, columns_of_new, own_params
+from clvmodels.models.streaming import Spread, drawn, how_many_draws, over_histories
 from clvmodels.units import DiscountRate, Horizon, TimeUnit
 
 if TYPE_CHECKING:
@@ -46,11 +48,14 @@ class Quantities:
         Set to when the observation of the customers ends.
     design : Design or None
         How parameters depend on covariates.
+    groups : Groups or None
+        Those that have parameters of their own.
     """
 
     model: "PurchaseModel"
     clock: Clock
     design: Design | None = None
+    groups: Groups | None = None
 
     @property
     def kernel(self) -> Kernel:
@@ -63,18 +68,12 @@ class Quantities:
 
     def histories(self, data: Summary) -> Histories:
         """Distinct histories with their covariates, in the model's time."""
-        z = None
-        if self.design is not None:
-            assert isinstance(data, RFMSummary)  # models of opportunities have no covariates
-            z = self.design.matrix(data)
-        return self.clock.histories(data, z)
+        return self.clock.histories(data, columns_of(data, self.design, self.groups))
 
     def newcomer(self, covariates: Mapping[str, float] | None) -> Histories:
         """A customer who has just bought for the first time."""
-        if self.design is None:
-            no_covariates(covariates)
-        z = None if self.design is None else self.design.row(covariates)
-        return Histories.of(np.zeros(1), np.zeros(1), np.zeros(1), z=z)
+        z = columns_of_new(covariates, 1, self.design, self.groups)[1]
+        return Histories.of(np.zeros(1), np.zeros(1), np.zeros(1), z=z if z.size else None)
 
     # quantities
 
@@ -188,13 +187,20 @@ class Quantities:
         values: FloatArray = h.expand(averaging.mean(evaluate, estimate.point, h))
         return values
 
-    def interval(
-        self, evaluate: Evaluate, estimate: "Estimate", h: Histories, level: float
-    ) -> FloatArray:
-        """Limits from draws of the parameters, of shape (2, customers)."""
-        draws = estimate.sample(INTERVAL_DRAWS, np.random.default_rng(0))
-        values: FloatArray = h.expand(averaging.quantiles(evaluate, draws, h, probabilities(level)))
-        return values
+    def spread(
+        self,
+        evaluates: Mapping[str, Evaluate],
+        estimate: "Estimate",
+        h: Histories,
+        probabilities: Sequence[float],
+    ) -> dict[str, Spread]:
+        """Mean, sd and quantiles of quantities over the draws of the estimate, per customer."""
+        draws = drawn(estimate, how_many_draws(estimate), np.random.default_rng(0))
+        found = over_histories(evaluates, draws, h).spread(probabilities)
+        if not estimate.is_sample:  # predicted at one point; its draws say how sure that is
+            point = {k: averaging.mean(e, estimate.point, h) for k, e in evaluates.items()}
+            found = {name: replace(its, mean=point[name]) for name, its in found.items()}
+        return {name: its.expand(h) for name, its in found.items()}
 
     def waiting_time(self, quantile: float, estimate: "Estimate", h: Histories) -> FloatArray:
         """Time by which a purchase has come with probability `quantile`; inf where it never is."""
@@ -219,12 +225,12 @@ class Quantities:
     # how they are put together
 
     def at(self, params: Params, z: FloatArray) -> Params:
-        """Parameters of the kernel, of shape (draws, 1), or (draws, rows) with covariates."""
-        return params if self.design is None else self.design.row_params(params, z)
+        """Parameters of the kernel, of shape (draws, 1), or (draws, rows) where they differ."""
+        return own_params(params, z, self.design, self.groups)
 
     def each_its_own(self, params: Params, draw: IntArray, z: FloatArray) -> Params:
         """Parameters of rows that have a draw each, of shape (rows,)."""
-        if self.design is None:
+        if self.design is None and self.groups is None:
             return {name: values[draw, 0] for name, values in params.items()}
         out: dict[str, FloatArray] = {}
         for k in np.unique(draw):
@@ -238,8 +244,14 @@ class Quantities:
         return self.clock.elapsed(np.array([t]))
 
     def _alive(self, params: Params, block: Block) -> FloatArray:
-        out: FloatArray = self.kernel.prob_alive(block.x, block.t_x, block.T, **params)
-        return out
+        def of(some: slice) -> FloatArray:
+            own = _some(params, some)
+            out: FloatArray = self.kernel.prob_alive(
+                block.x[some], block.t_x[some], block.T[some], **own
+            )
+            return out
+
+        return in_pieces(of, len(block.x), 1)
 
     @property
     def _stages(self) -> list[float]:
@@ -264,7 +276,7 @@ class Quantities:
     ) -> FloatArray:
         """A quantity of (x, T) per history, mixed over the stages of a purchase in the making."""
         smooth = self.model.smooth_in
-        interpolated &= bool(smooth) and self.design is None
+        interpolated &= bool(smooth) and self.design is None and self.groups is None
         shift = float(min((params[name].min() for name in smooth), default=0.0))
 
         def of_age(x: FloatArray, T: FloatArray) -> FloatArray:

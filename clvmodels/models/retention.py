@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from clvmodels._typing import FloatArray
+from clvmodels._typing import AnyArray, FloatArray, Params
 from clvmodels.data.retention import RetentionTable
 from clvmodels.exceptions import DataError
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.traits import Block
 from clvmodels.models.purchases import check_positive
 from clvmodels.units import HorizonLike
 
@@ -36,6 +37,11 @@ class RetentionModel(ABC):
     @abstractmethod
     def kernel(self) -> ModuleType:
         """The module of `clvmodels.kernels` with this model's functions."""
+
+    @property
+    @abstractmethod
+    def blocks(self) -> tuple[Block, ...]:
+        """What priors are about."""
 
     @abstractmethod
     def starts(self, churn: float, spread: float) -> Sequence[FloatArray]:
@@ -90,19 +96,23 @@ class RetentionModel(ABC):
         from clvmodels.models.fitted_retention import FittedRetention
 
         ages = _ages_faced(check_retention(data))
-        duration, churned, customers = data.distinct()
-        problem = Problem(
+        estimate = self.reported(run(method, self.problem(*data.distinct())))
+        notes = (*estimate.diagnostics.notes, *self.notes(ages, estimate))
+        estimate = replace(estimate, diagnostics=replace(estimate.diagnostics, notes=notes))
+        return FittedRetention(estimate=estimate, model=self, period=data.period)
+
+    def problem(self, duration: FloatArray, churned: AnyArray, customers: FloatArray) -> Problem:
+        """The likelihood of so many customers of each duration and fate."""
+        return Problem(
             model=self.key,
             parameters=self.parameters,
             data={"duration": duration, "churned": churned.astype(np.float64)},
             weight=customers,
             compile=self._objective,
             starts=self._starts,
+            blocks=self.blocks,
+            rows=self._rows,
         )
-        estimate = self.reported(run(method, problem))
-        notes = (*estimate.diagnostics.notes, *self.notes(ages, estimate))
-        estimate = replace(estimate, diagnostics=replace(estimate.diagnostics, notes=notes))
-        return FittedRetention(estimate=estimate, model=self, period=data.period)
 
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
@@ -127,6 +137,12 @@ class RetentionModel(ABC):
 
         kept, lost = renewals(data["duration"], data["churned"], weight)
         return partial(self.kernel.nll_grad_hess, kept=kept, lost=lost)
+
+    def _rows(self, data: Mapping[str, FloatArray], params: Params) -> FloatArray:
+        from clvmodels.kernels.retention import loglik
+
+        log_kept = partial(self.kernel.log_kept, **params)
+        return loglik(log_kept, data["duration"], data["churned"])
 
     def _starts(self, data: Mapping[str, FloatArray], weight: FloatArray) -> Sequence[FloatArray]:
         """Start from the churn of the youngest, and how much lower it is among all others."""

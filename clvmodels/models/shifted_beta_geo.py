@@ -10,6 +10,7 @@ import numpy as np
 from clvmodels._typing import FloatArray
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Parameter
+from clvmodels.inference.traits import Block, Trait, dropout_shares
 from clvmodels.models.fitted_retention import FittedRetention
 from clvmodels.models.retention import RetentionModel
 from clvmodels.units import HorizonLike
@@ -17,6 +18,11 @@ from clvmodels.units import HorizonLike
 CHURN = (
     Parameter("alpha", "pure", "first shape of churn over customers: its mean is a / (a + b)"),
     Parameter("beta", "pure", "second shape of churn: small where customers differ much"),
+)
+CHURN_SHARES = dropout_shares(
+    "alpha",
+    "beta",
+    Trait("churn", "mean probability of leaving at the first renewal", "logit", 0.25, 20),
 )
 _ALIKE, _APART = 100.0, 1e-3  # shapes: churn, or retention, that varies by 10 % at most, or wholly
 
@@ -59,6 +65,11 @@ class ShiftedBetaGeoModel(RetentionModel):
         from clvmodels.kernels import shifted_beta_geo
 
         return shifted_beta_geo
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `RetentionModel.blocks`."""
+        return (CHURN_SHARES,)
 
     def with_params(self, *, alpha: float, beta: float, period: HorizonLike) -> FittedRetention:
         """A fitted model with known parameters, to predict with published values.

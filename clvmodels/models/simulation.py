@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from clvmodels._typing import FloatArray, Params
+from clvmodels._typing import AnyArray, FloatArray, Params
 from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.data.summary import RFMSummary
 from clvmodels.inference.estimate import Estimate
 from clvmodels.models.averaging import draws_of
 from clvmodels.models.clock import OpportunityClock, SeasonalClock, Summary
-from clvmodels.models.design import no_covariates
+from clvmodels.models.pooling import columns_of_new
 from clvmodels.models.quantities import Quantities
 
 
@@ -27,7 +27,7 @@ def new_customers(
     rng = np.random.default_rng(seed)
     drawn = rng.integers(draws_of(estimate.point), size=customers)
     zero, T = np.zeros(customers), np.full(customers, quantities.clock.aged(age))
-    columns, z = _covariates(quantities, customers, covariates)
+    columns, z = columns_of_new(covariates, customers, quantities.design, quantities.groups)
     params = quantities.each_its_own(estimate.point, drawn, z)
     kernel = quantities.kernel
     alive = rng.random(customers) < kernel.prob_alive(zero, zero, zero, **params)
@@ -57,18 +57,6 @@ def futures(
     return out
 
 
-def _covariates(
-    quantities: Quantities, customers: int, given: Mapping[str, Any] | None
-) -> tuple[dict[str, FloatArray], FloatArray]:
-    """The covariates as columns, and standardised; those of average customers if none are given."""
-    design = quantities.design
-    if design is None:
-        no_covariates(given)
-        return {}, np.empty((customers, 0))
-    columns = design.columns_of(given, customers)
-    return columns, design.standardised(columns)
-
-
 def _stage(
     quantities: Quantities,
     x: FloatArray,
@@ -93,7 +81,7 @@ def _summary(
     t_x: FloatArray,
     T: FloatArray,
     litt: FloatArray | None,
-    columns: Mapping[str, FloatArray],
+    columns: Mapping[str, AnyArray],
 ) -> Summary:
     clock, ids = quantities.clock, np.arange(len(x))
     if isinstance(clock, OpportunityClock):

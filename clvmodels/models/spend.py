@@ -1,8 +1,9 @@
 """The role of a spend model: what a customer's purchases have been worth in, what the next is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
@@ -12,16 +13,19 @@ from clvmodels._typing import AnyArray, FloatArray, IntArray, Kernel, Params
 from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError, rule_broken
 from clvmodels.inference.estimate import Estimate, Method
+from clvmodels.inference.groups import CENTRE, Groups
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Parameter, Problem
-from clvmodels.models.averaging import ELEMENTS, columnwise_quantiles, draws_of
+from clvmodels.models.averaging import columns_at_once, draws_of, side_by_side
 from clvmodels.models.clock import Summary
 from clvmodels.models.covariates import Covariates, Process, coefficients
-from clvmodels.models.design import Design, no_covariates
-from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, check_summary, probabilities
+from clvmodels.models.design import Design
+from clvmodels.models.fitted import FittedModel, check_summary, probabilities
 from clvmodels.models.independence import correlate
 from clvmodels.models.influence import MUCH, shifts
+from clvmodels.models.pooling import columns_of, columns_of_new, groups_for, own_params
 from clvmodels.models.purchases import check_positive
+from clvmodels.models.streaming import Spread, Stream, Values, drawn, how_many_draws
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,8 +141,11 @@ class SpendModel(ABC):
             buyers = data.select(usable)
             design = Design.of(buyers, self.covariates, self.processes)
             problem = design.extend(problem, self.kernel.row_derivatives, design.matrix(buyers))
+        groups = groups_for(method, data.select(usable))
+        problem = _grouped(problem, groups, data.select(usable))
         estimate = run(method, problem)
-        notes = [*estimate.diagnostics.notes, *self.notes(problem, estimate)]
+        notes = [*estimate.diagnostics.notes]
+        notes += self.notes(problem, estimate) if groups is None else []
         notes += [] if design is None else design.sentences(estimate)
         left_out = (x > 0) & (m <= 0)
         if left_out.any():
@@ -149,7 +156,7 @@ class SpendModel(ABC):
             )
         ids = data.customer_id[usable]
         notes += _influential(ids, problem, estimate)
-        if design is None:
+        if design is None and groups is None:
             notes += _taken_at_its_word(ids, problem, FittedSpend(estimate, self))
         independence = correlate(x[usable], m[usable], weight[usable])
         notes.append(
@@ -158,7 +165,7 @@ class SpendModel(ABC):
             else str(independence)
         )
         diagnostics = replace(estimate.diagnostics, notes=tuple(notes))
-        return FittedSpend(replace(estimate, diagnostics=diagnostics), self, design)
+        return FittedSpend(replace(estimate, diagnostics=diagnostics), self, design, groups)
 
     def _given(self, values: Mapping[str, float]) -> "FittedSpend":
         """A fitted model with known parameters."""
@@ -184,10 +191,13 @@ class FittedSpend(FittedModel):
         What was fitted.
     design : Design or None
         The covariates, as they were standardised for the fit.
+    groups : Groups or None
+        Those that parameters were pooled over.
     """
 
     model: SpendModel
     design: Design | None = None
+    groups: Groups | None = None
 
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
@@ -202,12 +212,16 @@ class FittedSpend(FittedModel):
     def population_mean(self) -> float:
         """Mean value of a purchase over the population; with covariates, at their means.
 
+        With groups, that of the typical group.
+
         Raises
         ------
         UndefinedMeanError
             If the distribution has no mean; the text gives its median.
         """
-        z = None if self.design is None else self.design.row(None)
+        z = columns_of_new(None, 1, self.design, self.groups)[1]
+        if self.groups is not None:
+            z[:, -1] = CENTRE
         value = self._mean(np.zeros(1), np.zeros(1), z)[0]
         if not np.isfinite(value):
             raise UndefinedMeanError(self.model.no_mean(self.estimate))
@@ -278,12 +292,26 @@ class FittedSpend(FittedModel):
         """
         return self.model.informative(*monetary(data))
 
-    def draws(self, data: Summary, customers: AnyArray, params: Params) -> FloatArray:
-        """Expected spend of some customers at given parameters, of shape (draws, customers)."""
-        x, m = monetary(data)
+    def draws(self, data: Summary, params: Params) -> Callable[[AnyArray], FloatArray]:
+        """Expected spend at given parameters: rows of `data` to values (draws, customers)."""
+        x, m = self._known(*monetary(data))
         z = self._z(data)
-        own = self._at(params, None if z is None else z[customers])
-        return self.model.expected_spend(*self._known(x[customers], m[customers]), own)
+
+        def of(rows: AnyArray) -> FloatArray:
+            own = self._at(params, None if z is None else z[rows])
+            return self.model.expected_spend(x[rows], m[rows], own)
+
+        return of
+
+    def stream(self, data: Summary, params: Params) -> Stream:
+        """Expected spend at given parameters, per customer."""
+        of, draws = self.draws(data, params), draws_of(params)
+
+        def piece(rows: IntArray) -> Iterator[Values]:
+            yield rows, {"expected_spend": of(rows)}
+
+        pieces = [partial(piece, rows) for rows in _portions(len(data), draws)]
+        return Stream(("expected_spend",), draws, len(data), pieces)
 
     def predict(self, data: Summary, level: float = 0.9) -> "pd.DataFrame":
         """One row per customer: customer_id, expected_spend, expected_spend_lo, expected_spend_hi.
@@ -297,21 +325,21 @@ class FittedSpend(FittedModel):
         """
         import pandas as pd
 
-        params = self.estimate.sample(INTERVAL_DRAWS, np.random.default_rng(0))
-        tails = probabilities(level)
-        ends = np.empty((2, len(data)))
-        step = max(1, ELEMENTS // INTERVAL_DRAWS)
-        for start in range(0, len(data), step):
-            rows = np.arange(start, min(start + step, len(data)))
-            ends[:, rows] = columnwise_quantiles(self.draws(data, rows, params), tails)
+        spread = self.spread(data, probabilities(level))
         return pd.DataFrame(
             {
                 "customer_id": data.customer_id,
-                "expected_spend": self.expected_spend(data),
-                "expected_spend_lo": ends[0],
-                "expected_spend_hi": ends[1],
+                "expected_spend": spread.mean,
+                "expected_spend_lo": spread.quantiles[0],
+                "expected_spend_hi": spread.quantiles[1],
             }
         )
+
+    def spread(self, data: Summary, probabilities: Sequence[float]) -> Spread:
+        """Mean, sd and quantiles of expected spend over the draws of the estimate, per customer."""
+        draws, mean = how_many_draws(self.estimate), self.expected_spend(data)
+        stream = self.stream(data, drawn(self.estimate, draws, np.random.default_rng(0)))
+        return replace(stream.spread(probabilities)["expected_spend"], mean=mean)
 
     def simulate(
         self,
@@ -330,16 +358,14 @@ class FittedSpend(FittedModel):
         covariates : mapping of str to float or ndarray of shape (customers,), optional
             The customers' covariates, where the model has any.
         """
-        point = {name: values[:1] for name, values in self.estimate.point.items()}
         rng = np.random.default_rng(seed)
         x = np.asarray(frequency, dtype=np.float64)
         if not ((x >= 0) & (x == np.floor(x))).all():
             raise ParameterError("frequency takes numbers of purchases: whole, 0 or more.")
-        if self.design is None:
-            no_covariates(covariates)
-        else:
-            columns = self.design.columns_of(covariates, len(x))
-            point = self.design.row_params(point, self.design.standardised(columns))
+        z = columns_of_new(covariates, len(x), self.design, self.groups)[1]
+        k = int(rng.integers(draws_of(self.estimate.point)))
+        one = {name: values[[k]] for name, values in self.estimate.point.items()}
+        point = self._at(one, z)
         means: FloatArray = self.model.simulate(x, rng, point)[0]
         return means
 
@@ -351,14 +377,20 @@ class FittedSpend(FittedModel):
         data : RFMSummary or OpportunitySummary
             In the currency of the fit. Customers that a fit leaves out are left out here too.
         """
+        return self._loglik_of(self.likelihood_of(data)[0])
+
+    def likelihood_of(self, data: Summary) -> tuple[Problem, IntArray]:
+        """The likelihood of some customers, and each one's row in it: -1 where left out."""
         x, m = monetary(data)
         usable = (x > 0) & (m > 0)
         problem = self.model.problem(x[usable], m[usable], data.weights[usable])
         z = self._z(data)
         if self.design is not None and z is not None:
-            rows = self.model.kernel.row_derivatives
-            problem = self.design.extend(problem, rows, z[usable])
-        return self._loglik_of(problem)
+            derivatives = self.model.kernel.row_derivatives
+            own = z[usable][:, : len(self.design.means)]
+            problem = self.design.extend(problem, derivatives, own)
+        rows = np.where(usable, np.cumsum(usable) - 1, -1)
+        return _grouped(problem, self.groups, data.select(usable)), rows
 
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON: parameters, covariance, diagnostics; no customer rows.
@@ -374,25 +406,23 @@ class FittedSpend(FittedModel):
 
     def _mean(self, x: FloatArray, m: FloatArray, z: FloatArray | None) -> FloatArray:
         point = self.estimate.point
-        step = max(1, ELEMENTS // draws_of(point))
-        parts = []
-        for i in range(0, len(x), step):
-            some = slice(i, i + step)
-            own = self._at(point, None if z is None else z[some])
-            parts.append(self.model.expected_spend(x[some], m[some], own).mean(axis=0))
-        return np.concatenate(parts)
+
+        def average(rows: IntArray) -> FloatArray:
+            own = self._at(point, None if z is None else z[rows])
+            means: FloatArray = self.model.expected_spend(x[rows], m[rows], own).mean(axis=0)
+            return means
+
+        return np.concatenate([*side_by_side(average, _portions(len(x), draws_of(point)))])
 
     def _means(self, data: Summary) -> FloatArray:
         return self._mean(*self._known(*monetary(data)), self._z(data))
 
     def _z(self, data: Summary) -> FloatArray | None:
-        return None if self.design is None else self.design.matrix(data)
+        return columns_of(data, self.design, self.groups)
 
     def _at(self, params: Params, z: FloatArray | None) -> Params:
-        """Parameters of shape (draws, 1), or (draws, customers) with covariates."""
-        if self.design is None or z is None:
-            return params
-        return self.design.row_params(params, z)
+        """Parameters of shape (draws, 1), or (draws, customers) where they differ."""
+        return params if z is None else own_params(params, z, self.design, self.groups)
 
     def _known(self, x: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Purchases and mean values, both 0 where they say nothing."""
@@ -449,6 +479,19 @@ def _taken_at_its_word(ids: AnyArray, problem: Problem, fit: "FittedSpend") -> l
         f"{value / median:,.0f} times the median, on the evidence of {x[row]:,.0f} (mean value "
         f"{m[row]:,.4g}). Check it."
     ]
+
+
+def _grouped(problem: Problem, groups: Groups | None, data: Summary) -> Problem:
+    if groups is None:
+        return problem
+    code = groups.places(data.columns, data.customer_id).astype(np.float64) - 1
+    return replace(problem, data={**problem.data, "group": code}, groups=groups)
+
+
+def _portions(customers: int, draws: int) -> list[IntArray]:
+    """All rows, in portions whose draws fit into memory."""
+    step = columns_at_once(draws)
+    return [np.arange(i, min(i + step, customers)) for i in range(0, customers, step)]
 
 
 def _lowest(key: FloatArray) -> IntArray:

@@ -1,35 +1,36 @@
 """Customer lifetime value in money: discounted purchases times expected spend times margin."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, final, overload
 
 import numpy as np
 
-from clvmodels._typing import AnyArray, FloatArray, IntArray
+from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.exceptions import DataError, ParameterError, UnitError, rule_broken
 from clvmodels.inference.estimate import Method
-from clvmodels.models import averaging
-from clvmodels.models.averaging import Evaluate, columnwise_quantiles
+from clvmodels.models.averaging import Evaluate
 from clvmodels.models.clock import Summary, clock_of
-from clvmodels.models.fitted import INTERVAL_DRAWS, probabilities
+from clvmodels.models.fitted import probabilities
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.fitted_retention import FittedRetention
 from clvmodels.models.fitted_time_varying import FittedTimeVarying
+from clvmodels.models.purchase_tables import FEWER
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.models.retention import RetentionModel
 from clvmodels.models.spend import FittedSpend, SpendModel, monetary
+from clvmodels.models.streaming import check_size, over_histories
+from clvmodels.models.tables import QUANTILES, Grouping, check_quantiles, distribution_table
 from clvmodels.models.time_varying_pareto_nbd import TimeVaryingParetoNBDModel
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
+from clvmodels.value.worth import DISCOUNTED, MADE, Worth
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Timing: TypeAlias = Literal["continuous", "month_end"]
-
-_CUSTOMERS_AT_ONCE = 20_000  # whose draws fit into memory together
 
 
 @final
@@ -188,8 +189,7 @@ class FittedCLV:
         >>> value.clv(rfm)[:3].round(2).tolist()  # all the future
         [47.14, 6.49, 13.74]
         """
-        transactions = self._transactions(data, self._evaluate(data, horizon, start))
-        return self._margin(data) * self.spend.expected_spend(data) * transactions
+        return self._worth(data, horizon, start).means("clv")["clv"]
 
     def predict(
         self,
@@ -238,27 +238,111 @@ class FittedCLV:
         """
         import pandas as pd
 
-        low, high = self._interval(data, horizon, start, level)
-        discounted = self._transactions(data, self._evaluate(data, horizon, start))
-        spend = self.spend.expected_spend(data)
+        tails, worth = probabilities(level), self._worth(data, horizon, start)
+        clv = worth.spread(["clv"], tails)["clv"]
+        quantities = self.purchases.quantities(data)
+        expected, h = worth.evaluates[MADE], quantities.histories(data)
         columns: dict[str, AnyArray] = {
             "customer_id": data.customer_id,
-            "p_alive": self.purchases.probability_alive(data),
-            "expected_purchases": (
-                discounted
-                if horizon is None
-                else self._transactions(data, self._plain(data, horizon, start))
-            ),
-            "expected_spend": spend,
-            "clv": self._margin(data) * spend * discounted,
-            "clv_lo": low,
-            "clv_hi": high,
+            "p_alive": quantities.mean(quantities.alive(), self.purchases.estimate, h),
+            "expected_purchases": quantities.mean(expected, self.purchases.estimate, h),
+            "expected_spend": self.spend.expected_spend(data),
+            "clv": clv.mean,
+            "clv_lo": clv.quantiles[0],
+            "clv_hi": clv.quantiles[1],
             "flags": self._flags(data),
         }
         frame = pd.DataFrame(columns)
-        frame.attrs.update(self.purchases.provenance(data, horizon))
-        frame.attrs.update(discount=str(self.model.discount), margin=str(self.model.margin))
+        frame.attrs.update(self._provenance(data, horizon))
         return frame
+
+    @overload
+    def distribution(
+        self,
+        data: Summary,
+        horizon: HorizonLike | None = ...,
+        start: HorizonLike | None = ...,
+        quantiles: Sequence[float] = ...,
+        draws: Literal[False] = ...,
+    ) -> "pd.DataFrame": ...
+    @overload
+    def distribution(
+        self,
+        data: Summary,
+        horizon: HorizonLike | None = ...,
+        start: HorizonLike | None = ...,
+        quantiles: Sequence[float] = ...,
+        *,
+        draws: Literal[True],
+    ) -> dict[str, FloatArray]: ...
+    def distribution(
+        self,
+        data: Summary,
+        horizon: HorizonLike | None = None,
+        start: HorizonLike | None = None,
+        quantiles: Sequence[float] = QUANTILES,
+        draws: bool = False,
+    ) -> "pd.DataFrame | dict[str, FloatArray]":
+        """How sure each customer's prediction is.
+
+        Over all draws of a posterior; of a maximum, over 200 draws that show how sure it is, while
+        the mean is the prediction at the maximum itself.
+
+        Parameters
+        ----------
+        data, horizon, start
+            As for `predict`.
+        quantiles : sequence of float
+            Probabilities; 0.05 makes the column q05.
+        draws : bool
+            Hand over the draws themselves.
+
+        Returns
+        -------
+        DataFrame
+            One row per customer and quantity (p_alive, expected_purchases, expected_spend, clv):
+            customer_id, quantity, mean, sd, and a column per quantile. With ``draws=True`` a dict
+            of quantity to ndarray of shape (draws, customers), in the order of `data`.
+
+        Raises
+        ------
+        DataError, ParameterError, UndefinedMeanError
+            As for `predict`; ParameterError also if the draws asked for would take more than 2 GB,
+            or a quantile is no probability.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> rfm = clv.datasets.load_cdnow_summary()
+        >>> model = CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(),
+        ...                  discount=clv.DiscountRate(0.10, per="year"), margin=0.30)
+        >>> table = model.fit(rfm).distribution(rfm, "12 months")
+        >>> table.columns.tolist()
+        ['customer_id', 'quantity', 'mean', 'sd', 'q05', 'q50', 'q95']
+        >>> table.query("quantity == 'clv'")["mean"].head(2).round(2).tolist()
+        [11.07, 1.41]
+        """
+        asked, worth = check_quantiles(quantiles), self._worth(data, horizon, start)
+        quantities = self.purchases.quantities(data)
+        evaluates = {"p_alive": quantities.alive(), "expected_purchases": worth.evaluates[MADE]}
+        h = quantities.histories(data)
+        if draws:
+            check_size(worth.draws, len(data), 4, "customers", FEWER)
+            params, spend_params = worth.params
+            of_histories = over_histories(evaluates, params, h).kept()
+            return {
+                **{name: h.expand(values) for name, values in of_histories.items()},
+                **self.spend.stream(data, spend_params).kept(),
+                "clv": worth.kept("clv"),
+            }
+        spreads = {
+            **quantities.spread(evaluates, self.purchases.estimate, h, asked),
+            "expected_spend": self.spend.spread(data, asked),
+            **worth.spread(["clv"], asked),
+        }
+        table = distribution_table(data.customer_id, spreads, asked)
+        table.attrs.update(self._provenance(data, horizon))
+        return table
 
     def totals(
         self,
@@ -266,6 +350,7 @@ class FittedCLV:
         horizon: HorizonLike | None = None,
         start: HorizonLike | None = None,
         level: float = 0.9,
+        by: str | Sequence[str] | None = None,
     ) -> "pd.DataFrame":
         """What the whole base will do and is worth; discounted value is its customer equity.
 
@@ -274,20 +359,22 @@ class FittedCLV:
         Parameters
         ----------
         data : RFMSummary or OpportunitySummary
-            The base.
+            The base; rows count as many customers as their weight says.
         horizon, start, level
             As for `predict`.
+        by : str or sequence of str, optional
+            Columns of the summary: totals for each of their combinations.
 
         Returns
         -------
         DataFrame
-            Columns quantity, estimate, lo, hi; one row each for purchases, revenue, value (after
-            margin) and discounted value. All the future has only the last.
+            Columns (those of `by`), quantity, estimate, sd, lo, hi; one row each for purchases,
+            revenue, value (after margin) and discounted value. All the future has only the last.
 
         Raises
         ------
         DataError, ParameterError, UndefinedMeanError
-            As for `predict`.
+            As for `predict`; DataError also if a column of `by` is missing, or has gaps.
 
         Examples
         --------
@@ -299,35 +386,12 @@ class FittedCLV:
         >>> value.totals(rfm, "12 months").set_index("quantity").estimate.round().tolist()
         [2095.0, 75916.0, 22775.0, 21808.0]
         """
-        import pandas as pd
-
-        evaluates = [self._evaluate(data, horizon, start)]
-        rows = [("discounted value", 0, True, True)]  # name, evaluation, in money, after margin
-        if horizon is not None:
-            evaluates.append(self._plain(data, horizon, start))
-            rows = [
-                ("purchases", 1, False, False),
-                ("revenue", 1, True, False),
-                ("value", 1, True, True),
-                *rows,
-            ]
-        margin = self._margin(data)
-        weight = data.weights
-        factor = {True: margin * weight, False: weight}
-        draws = {name: np.zeros(INTERVAL_DRAWS) for name, *_ in rows}
-        for customers, counts, spend in self._draws(data, evaluates):
-            for name, which, money, net in rows:
-                counted = counts[which] * factor[net][customers]
-                draws[name] += (_worth(counted, spend) if money else counted).sum(axis=1)
-        point = self.spend.expected_spend(data)
-        counts = [self._transactions(data, evaluate) for evaluate in evaluates]
-        tails = probabilities(level)
-        out = []
-        for name, which, money, net in rows:
-            value = float(counts[which] * (point if money else 1.0) @ factor[net])
-            low, high = columnwise_quantiles(draws[name][:, None], tails)[:, 0]
-            out.append({"quantity": name, "estimate": value, "lo": low, "hi": high})
-        return pd.DataFrame(out)
+        tails, worth = probabilities(level), self._worth(data, horizon, start)
+        names = ["clv"] if horizon is None else ["purchases", "revenue", "value", "clv"]
+        grouping = Grouping.of(data, by)
+        totals = worth.totals(names, grouping, tails)
+        totals["discounted value"] = totals.pop("clv")
+        return grouping.table(totals)
 
     def __sklearn_clone__(self) -> Self:
         return self
@@ -384,57 +448,20 @@ class FittedCLV:
             raise UnitError(f"timing='month_end' needs whole months, got {horizon}.")
         return quantities.month_end(discount, round(months))
 
-    def _plain(
+    def _worth(
         self, data: Summary, horizon: HorizonLike | None, start: HorizonLike | None
-    ) -> Evaluate:
-        """Undiscounted purchases in the window."""
-        return self.purchases.quantities(data).expected(*self.purchases.window(horizon, start))
+    ) -> Worth:
+        """Over all the future, purchases need not be finite in number: there, discounted ones."""
+        discounted, made = self._evaluate(data, horizon, start), None
+        if horizon is not None:
+            window = self.purchases.window(horizon, start)
+            made = self.purchases.quantities(data).expected(*window)
+        evaluates = {DISCOUNTED: discounted, MADE: made or discounted}
+        return Worth(self.purchases, self.spend, data, self._margin(data), evaluates)
 
-    def _transactions(self, data: Summary, evaluate: Evaluate) -> FloatArray:
-        quantities = self.purchases.quantities(data)
-        return quantities.mean(evaluate, self.purchases.estimate, quantities.histories(data))
-
-    def _interval(
-        self,
-        data: Summary,
-        horizon: HorizonLike | None,
-        start: HorizonLike | None,
-        level: float,
-    ) -> FloatArray:
-        tails, margin = probabilities(level), self._margin(data)
-        ends = np.empty((2, len(data)))
-        for customers, (count,), spend in self._draws(data, [self._evaluate(data, horizon, start)]):
-            value = _worth(count * margin[customers], spend)
-            ends[:, customers] = columnwise_quantiles(value, tails)
-        return ends
-
-    def _draws(
-        self, data: Summary, evaluates: Sequence[Evaluate]
-    ) -> Iterator[tuple[IntArray, list[FloatArray], FloatArray]]:
-        """Customers in groups, with draws of purchases (for each evaluation) and of spend.
-
-        Purchases are evaluated once per history; spend differs between customers who share one.
-        """
-        rng = np.random.default_rng(0)
-        params = self.purchases.estimate.sample(INTERVAL_DRAWS, rng)
-        spend_params = self.spend.estimate.sample(INTERVAL_DRAWS, rng)
-        h = self.purchases.quantities(data).histories(data)
-        # blocks take histories in this order, so each has a run of the customers sorted by it
-        place = np.empty(len(h), dtype=np.int64)
-        place[h.by_age] = np.arange(len(h))
-        place = place[h.inverse]
-        by_place = np.argsort(place, kind="stable")
-        ends = np.searchsorted(place[by_place], np.arange(len(h) + 1))
-        done = 0
-        for block in averaging.blocks(h, INTERVAL_DRAWS):
-            values = [evaluate(params, block) for evaluate in evaluates]
-            customers = by_place[ends[done] : ends[done + len(block.rows)]]
-            for k in range(0, len(customers), _CUSTOMERS_AT_ONCE):
-                some = customers[k : k + _CUSTOMERS_AT_ONCE]
-                column = place[some] - done
-                spend = self.spend.draws(data, some, spend_params)
-                yield some, [np.take(v, column, axis=1) for v in values], spend
-            done += len(block.rows)
+    def _provenance(self, data: Summary, horizon: HorizonLike | None) -> dict[str, str]:
+        terms = {"discount": str(self.model.discount), "margin": str(self.model.margin)}
+        return {**self.purchases.provenance(data, horizon), **terms}
 
     def _margin(self, data: Summary) -> FloatArray:
         clock_of(data, self.purchases.model.container)
@@ -466,8 +493,3 @@ def _elsewhere(model: object) -> str:
             "model x residual_transactions of this one, over a horizon that they cover."
         )
     return ""
-
-
-def _worth(count: FloatArray, spend: FloatArray) -> FloatArray:
-    """Purchases times spend: nothing where none are made, even if spend has no mean."""
-    return np.multiply(count, spend, out=np.zeros_like(count), where=count != 0)

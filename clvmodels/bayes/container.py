@@ -1,0 +1,28 @@
+"""ArviZ's container, of whichever ArviZ is installed."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def import_arviz() -> Any:
+    """ArviZ, without what 0.x has to say at import about 1.0."""
+    with warnings.catch_warnings():
+        # arviz 0.23 announces its successor at import: arviz-devs/arviz, __init__.py
+        warnings.filterwarnings("ignore", "(?s).*ArviZ is undergoing", FutureWarning)
+        import arviz
+
+    return arviz
+
+
+def to_arviz(
+    sections: Mapping[str, Mapping[str, Any]],
+    coords: Mapping[str, Any],
+    dims: Mapping[str, Sequence[str]],
+) -> Any:
+    """InferenceData (ArviZ 0.x) or DataTree (1.x) of sections such as posterior and prior."""
+    arviz = import_arviz()
+    options = {"coords": dict(coords), "dims": {k: list(v) for k, v in dims.items()}}
+    if int(arviz.__version__.split(".")[0]) >= 1:
+        return arviz.from_dict({k: dict(v) for k, v in sections.items()}, **options)
+    return arviz.from_dict(**{k: dict(v) for k, v in sections.items()}, **options)

@@ -1,0 +1,165 @@
+"""Groups of customers whose parameters are partially pooled: segments, markets, cohorts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self, final
+
+import numpy as np
+
+from clvmodels._typing import AnyArray, FloatArray, IntArray
+from clvmodels.exceptions import DataError, ParameterError, rule_broken
+
+CENTRE = 0  # the column of parameter arrays with the typical group
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The groups that a fit saw, and where their parameters are.
+
+    Parameters of grouped fits are of shape (draws, `size`): the typical group, then each group in
+    the order of `labels`, then (of nested groups) one not seen of each outer group that was seen,
+    and last a group of which nothing was seen.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        One column, or an outer and an inner one that is nested in it.
+    labels : tuple of tuple of str
+        Per group, its value in each column.
+    """
+
+    columns: tuple[str, ...]
+    labels: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, columns: Sequence[str], table: Mapping[str, AnyArray], ids: AnyArray) -> Self:
+        """The groups among some customers.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or has gaps.
+        """
+        parts = [_levels(name, table, ids) for name in columns]
+        codes = np.zeros(len(ids), dtype=np.int64)
+        for level, labels in parts:
+            codes = codes * len(labels) + level
+        found = []
+        for code in np.unique(codes).tolist():
+            label: list[str] = []
+            for _, labels in reversed(parts):
+                code, place = divmod(code, len(labels))
+                label.append(labels[place])
+            found.append(tuple(reversed(label)))
+        return cls(tuple(columns), tuple(sorted(found)))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name per group."""
+        return tuple(" / ".join(label) for label in self.labels)
+
+    @property
+    def nested(self) -> bool:
+        """Whether groups lie in outer groups."""
+        return len(self.columns) == 2
+
+    @cached_property
+    def outer(self) -> tuple[str, ...]:
+        """Names of the outer groups; none unless nested."""
+        return tuple(sorted({label[0] for label in self.labels})) if self.nested else ()
+
+    @cached_property
+    def parents(self) -> IntArray:
+        """Which outer group each group lies in."""
+        place = {name: k for k, name in enumerate(self.outer)}
+        return np.array([place[label[0]] for label in self.labels], dtype=np.int64)
+
+    @property
+    def size(self) -> int:
+        """Columns of parameter arrays."""
+        return 2 + len(self) + len(self.outer)
+
+    def places(self, table: Mapping[str, AnyArray], ids: AnyArray) -> IntArray:
+        """The column of each customer's parameters.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or has gaps.
+        """
+        parts = [_levels(name, table, ids) for name in self.columns]
+        known = {label: 1 + k for k, label in enumerate(self.labels)}
+        inner = {name: 1 + len(self) + k for k, name in enumerate(self.outer)}
+        sizes = [len(labels) for _, labels in parts]
+        lookup = np.full(sizes, self.size - 1)
+        for index in np.ndindex(*sizes):
+            label = tuple(labels[k] for (_, labels), k in zip(parts, index, strict=True))
+            lookup[index] = known.get(label, inner.get(label[0], self.size - 1))
+        out: IntArray = lookup[tuple(level for level, _ in parts)]
+        return out
+
+    def seen(self, places: IntArray) -> AnyArray:
+        """Whether a column of parameters is that of a group that was fitted."""
+        return (places > CENTRE) & (places <= len(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"columns": list(self.columns), "labels": [list(label) for label in self.labels]}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """The groups of a document made by `to_dict`."""
+        return cls(tuple(document["columns"]), tuple(map(tuple, document["labels"])))
+
+
+def column_names(groups: object) -> tuple[str, ...]:
+    """One or two names of columns, or an error that says so."""
+    names = (groups,) if isinstance(groups, str) else groups
+    if not isinstance(names, tuple | list) or not all(isinstance(n, str) for n in names):
+        raise ParameterError(
+            f"groups takes the name of a column, or (outer, inner) for nested groups: {groups!r}."
+        )
+    if not 1 <= len(set(names)) == len(names) <= 2:
+        raise ParameterError(
+            f"groups takes one column, or two of which the second is nested: {groups!r}."
+        )
+    return tuple(names)
+
+
+def group_of(params: Mapping[str, FloatArray], places: IntArray) -> dict[str, FloatArray]:
+    """Parameters of shape (draws, groups) or (draws, 1), per customer where they differ."""
+    return {k: v if v.shape[-1] == 1 else v[:, places] for k, v in params.items()}
+
+
+def _levels(
+    name: str, table: Mapping[str, AnyArray], ids: AnyArray
+) -> tuple[IntArray, tuple[str, ...]]:
+    """Codes of a column and what they stand for; whole numbers read alike, however stored."""
+    import pandas as pd
+
+    if name not in table:
+        raise DataError(
+            f"There is no group column {name}; there are {', '.join(table) or 'no columns'}. "
+            "Name one of them, or add it with with_column."
+        )
+    codes, uniques = pd.factorize(np.asarray(table[name]), use_na_sentinel=True)
+    gaps = codes < 0
+    if gaps.any():
+        raise DataError(
+            rule_broken(
+                f"the group column {name} must have a value for everyone",
+                int(gaps.sum()),
+                len(ids),
+                np.asarray(ids)[gaps].tolist(),
+                "Fill it, if need be with a group of their own.",
+            )
+        )
+    texts = [str(int(v)) if isinstance(v, float) and v == int(v) else str(v) for v in uniques]
+    labels = tuple(sorted(set(texts)))
+    place = {text: k for k, text in enumerate(labels)}
+    return np.array([place[text] for text in texts], dtype=np.int64)[codes], labels
