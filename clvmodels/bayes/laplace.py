@@ -1,6 +1,7 @@
 """Draws from a normal approximation at the mode, weighted to those of the posterior."""
 
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import final
@@ -81,7 +82,7 @@ class Laplace:
         at_mode, known = mode(problem, self.priors, self.strict)
         density = Density(problem, known)
         centre, factor = gaussian_at(at_mode, density)
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(seeds(self.seed, problem.model))
         noise = rng.standard_normal((self.draws, len(centre)))
         if not self.psis:
             eta = centre + noise @ factor.T
@@ -162,6 +163,11 @@ def gaussian_at(at_mode: Estimate, density: Density) -> tuple[FloatArray, FloatA
     covariance = slope @ at_mode.covariance @ slope.T
     variance, axes = np.linalg.eigh(covariance)
     return density.traits.forward(logs), axes * np.sqrt(variance)
+
+
+def seeds(seed: int, model: str) -> list[int]:
+    """Seeds that differ by model: draws of purchases and of spend may be paired one by one."""
+    return [seed, zlib.crc32(model.encode())]
 
 
 def check_count(name: str, value: object, least: int = 1) -> None:

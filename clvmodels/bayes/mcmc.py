@@ -9,7 +9,7 @@ import numpy as np
 from clvmodels._typing import FloatArray
 from clvmodels.bayes.container import import_arviz
 from clvmodels.bayes.density import Density
-from clvmodels.bayes.laplace import check_count, gaussian_at
+from clvmodels.bayes.laplace import check_count, gaussian_at, seeds
 from clvmodels.bayes.map import mode
 from clvmodels.bayes.nuts import Chains, Whitening, sample, shows_progress
 from clvmodels.bayes.posterior import Draws
@@ -117,14 +117,16 @@ class MCMC:
             "draws": self.draws,
             "chains": self.chains,
             "tune": self.tune or (_TUNE if problem.groups is None else _TUNE_GROUPS),
-            "seed": self.seed,
+            "seed": int(
+                np.random.SeedSequence(seeds(self.seed, problem.model)).generate_state(1)[0]
+            ),
             "target_accept": self.target_accept,
             "progress": shows_progress(self.progress),
         }
         if self.sampler == "nutpie":
             chains = sample(density, whitening, **options)  # type: ignore[arg-type]
         else:
-            from clvmodels.bayes.pymc_model import sample_pymc
+            from clvmodels.bayes.pymc_sampler import sample_pymc
 
             chains = sample_pymc(density, whitening, sampler=self.sampler, **options)  # type: ignore[arg-type]
         draws = _draws(density, chains, self.seed)

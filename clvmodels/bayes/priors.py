@@ -1,9 +1,9 @@
 """Priors on what a reader can judge: unit-free quantities of the population."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
@@ -236,3 +236,17 @@ class TraitPriors:
             return float(0.5 * pull @ off), gradient / theta, natural
 
         return penalty
+
+
+def parted(method: Any, spend: Iterable[str]) -> tuple[Any, Any]:
+    """A method as it is for purchases, and for spend: each with the priors that concern it.
+
+    `spend` names the traits of the spend model; multipliers of its covariates begin with "spend:".
+    """
+    given: Priors = getattr(method, "priors", None) or {}
+    if not given:
+        return method, method
+    mine = {name for name in given if name in set(spend) or name.startswith("spend:")}
+    of_spend = {k: v for k, v in given.items() if k in mine or k == GROUPS}
+    of_purchases = {k: v for k, v in given.items() if k not in mine}
+    return replace(method, priors=of_purchases), replace(method, priors=of_spend)

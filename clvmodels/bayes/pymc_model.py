@@ -17,7 +17,7 @@ from clvmodels.bayes.logp.parts import Tensor
 from clvmodels.bayes.priors import Prior
 from clvmodels.exceptions import FitError
 from clvmodels.inference.problem import Problem
-from clvmodels.inference.traits import BetaShares, Block, Scales, Trait
+from clvmodels.inference.traits import BetaShares, Block, GoneBy, Linear, Scales, Trait
 
 RENDERED = (
     "beta_geo",
@@ -183,12 +183,17 @@ def _back(block: Block, scales: Scales, eta: Sequence[Tensor]) -> list[Tensor]:
     if isinstance(block, BetaShares):
         odds, total = eta
         return [total - pt.softplus(-odds), total - pt.softplus(odds)]
+    if isinstance(block, GoneBy):
+        shape = -2 * eta[1]
+        growth = pt.softplus(eta[0]) * pt.exp(-shape)
+        return [shape, np.log(scales["time"]) - growth - pt.log1mexp(-growth)]
+    assert isinstance(block, Linear)  # of the models that are rendered
     size = len(eta)
     base = block.back(np.zeros(size), scales)
-    slopes = block.back(np.eye(size), scales) - base  # of a linear map
+    slopes = np.linalg.inv(np.array(block.powers))
     return [
-        base[k] + sum(slope * e for slope, e in zip(slopes[:, k], eta, strict=True) if slope)
-        for k in range(size)
+        c + sum(slope * e for slope, e in zip(row, eta, strict=True) if slope)
+        for c, row in zip(base, slopes, strict=True)
     ]
 
 

@@ -115,13 +115,12 @@ def _covariance(whitening: Whitening, order: IntArray) -> FloatArray:
 
 
 def _chains(density: Density, found: Any, draws: int) -> Chains:
-    """What ArviZ's container holds; log densities without PyMC's constant."""
+    """What ArviZ's container holds, with log densities as the package has them."""
     posterior, stats = found["posterior"], found["sample_stats"]
     drawn = {name: posterior[name].to_numpy() for name in layout(density)}
     positions = _positions(density, drawn)
     if not positions.shape[1]:
         raise FitError("The sampling was stopped before anything was drawn after tuning.")
-    log_density = stats["lp"].to_numpy()
-    constant = log_density[0, 0] - density(positions[0, 0])[0]
+    log_density = np.apply_along_axis(lambda q: density(q)[0], -1, positions)
     known = {name: stats[name].to_numpy() for name in _STATS if name in stats}
-    return Chains(positions, log_density - constant, known, positions.shape[1] < draws)
+    return Chains(positions, log_density, known, positions.shape[1] < draws)

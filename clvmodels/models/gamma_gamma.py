@@ -10,7 +10,7 @@ import numpy as np
 from clvmodels._typing import AnyArray, FloatArray, Kernel, Params
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem, likelihood_rows
-from clvmodels.inference.traits import Linear, Trait
+from clvmodels.inference.traits import Block, Linear, Trait
 from clvmodels.models.covariates import Covariates, Process, spend_process
 from clvmodels.models.spend import FittedSpend, SpendModel
 
@@ -80,6 +80,11 @@ class GammaGammaModel(SpendModel):
         from clvmodels.kernels import gamma_gamma
 
         return gamma_gamma
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `SpendModel.blocks`."""
+        return SPEND
 
     def with_params(self, *, p: float, q: float, v: float) -> FittedSpend:
         """A fitted model with known parameters, to predict with published values.

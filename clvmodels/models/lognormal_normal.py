@@ -10,7 +10,7 @@ import numpy as np
 from clvmodels._typing import AnyArray, FloatArray, Kernel, Params
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Objective, Parameter, Problem, likelihood_rows
-from clvmodels.inference.traits import Linear, Trait
+from clvmodels.inference.traits import Block, Linear, Trait
 from clvmodels.models.covariates import Covariates, Process, spend_process
 from clvmodels.models.spend import FittedSpend, SpendModel
 
@@ -98,6 +98,11 @@ class LognormalNormalModel(SpendModel):
         from clvmodels.kernels import lognormal_normal
 
         return lognormal_normal
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """See `SpendModel.blocks`."""
+        return SPEND
 
     def with_params(self, *, median: float, sigma: float, tau: float) -> FittedSpend:
         """A fitted model with known parameters.

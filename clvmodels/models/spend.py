@@ -16,6 +16,7 @@ from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.groups import CENTRE, Groups
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Parameter, Problem
+from clvmodels.inference.traits import Block
 from clvmodels.models.averaging import columns_at_once, draws_of, side_by_side
 from clvmodels.models.clock import Summary
 from clvmodels.models.covariates import Covariates, Process, coefficients
@@ -59,6 +60,11 @@ class SpendModel(ABC):
     @abstractmethod
     def covariates(self) -> Covariates:
         """Columns that the value of a purchase depends on."""
+
+    @property
+    @abstractmethod
+    def blocks(self) -> tuple[Block, ...]:
+        """What priors are about."""
 
     @abstractmethod
     def problem(self, x: FloatArray, m: FloatArray, weight: FloatArray) -> Problem:

@@ -80,7 +80,8 @@ class Grouping:
         weight = data.weights
         if by is None:
             return cls(pd.DataFrame(index=[0]), np.zeros(len(data), dtype=np.int64), weight)
-        names = [by] if not isinstance(by, Sequence) or isinstance(by, str) else list(by)
+        single = isinstance(by, str) or not isinstance(by, Sequence)
+        names = [by] if single else list(dict.fromkeys(by))
         if not names or not all(isinstance(name, str) for name in names):
             raise ParameterError(f"by takes the name of a column, or several: {by!r}.")
         if taken := [name for name in names if name in _OF_TOTALS]:

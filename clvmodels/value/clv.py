@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, final, overload
 import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray
+from clvmodels.bayes.priors import parted
 from clvmodels.exceptions import DataError, ParameterError, UnitError, rule_broken
 from clvmodels.inference.estimate import Method
 from clvmodels.models.averaging import Evaluate
@@ -107,7 +108,7 @@ class CLVModel:
         data : RFMSummary or OpportunitySummary
             One row per customer, one-time buyers included, with ``monetary_value``.
         method : Method, optional
-            Fits both models; ``MLE()`` if not given.
+            Fits both models; ``MLE()`` if not given. Priors go to the model that they are about.
 
         Returns
         -------
@@ -120,13 +121,14 @@ class CLVModel:
             As the two models do.
         """
         purchases, spend = self.purchases, self.spend
-        return FittedCLV(
-            model=self,
-            purchases=(
-                purchases if isinstance(purchases, FittedPurchases) else purchases.fit(data, method)
-            ),
-            spend=spend if isinstance(spend, FittedSpend) else spend.fit(data, method),
-        )
+        kind = spend.model if isinstance(spend, FittedSpend) else spend
+        traits = [trait.name for block in kind.blocks for trait in block.traits]
+        first, second = parted(method, traits)
+        if isinstance(purchases, PurchaseModel):
+            purchases = purchases.fit(data, first)
+        if isinstance(spend, SpendModel):
+            spend = spend.fit(data, second)
+        return FittedCLV(self, purchases, spend)
 
 
 @final

@@ -43,10 +43,8 @@ def test_blocks_do_not_change_results(elements, monkeypatch):
     whole = spread(params, next(averaging.blocks(h, 5)))
     order = next(averaging.blocks(h, 5)).rows
     monkeypatch.setattr(averaging, "ELEMENTS", elements)
-    np.testing.assert_allclose(averaging.mean(spread, params, h)[order], whole.mean(axis=0))
-    low, high = averaging.quantiles(spread, params, h, (0.1, 0.9))
-    np.testing.assert_allclose(low[order], np.quantile(whole, 0.1, axis=0))
-    np.testing.assert_allclose(high[order], np.quantile(whole, 0.9, axis=0))
+    mean = averaging.mean(spread, params, h)[order]
+    np.testing.assert_allclose(mean, whole.mean(axis=0), rtol=1e-12)
 
 
 def test_quantiles_agree_with_numpy():

@@ -112,6 +112,21 @@ def test_totals_are_sums_with_the_weights(key, spend, value_of, bases):
 
 
 @every_purchase_model
+def test_distributions_are_what_the_table_sums_up(key, value_of, bases):
+    value, data = value_of(key, "gamma_gamma"), bases[key].select(np.arange(20))
+    table = value.predict(data, HORIZON)
+    long = value.distribution(data, HORIZON).set_index(["quantity", "customer_id"])
+    assert (long.sd >= 0).all()
+    for name in ("p_alive", "expected_purchases", "expected_spend", "clv"):
+        np.testing.assert_allclose(long.loc[name, "mean"], table[name], rtol=1e-12)
+    np.testing.assert_allclose(long.loc["clv", ["q05", "q95"]], table[["clv_lo", "clv_hi"]])
+    totals = value.purchases.totals(data, HORIZON).set_index("quantity")
+    assert totals.estimate["customers"] == data.customers()
+    expected = data.weights @ table.expected_purchases
+    assert totals.estimate["purchases"] == pytest.approx(expected, rel=1e-9)
+
+
+@every_purchase_model
 def test_all_the_future_is_worth_more_and_is_reached(key, value_of, bases):
     value = value_of(key, "gamma_gamma")
     some = bases[key].select(np.arange(5))
