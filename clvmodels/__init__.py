@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from clvmodels.evaluation.holdout import compare_holdout as compare_holdout
     from clvmodels.evaluation.holdout import default_models as default_models
     from clvmodels.evaluation.loo import loo as loo
+    from clvmodels.evaluation.prior_predictive import describe_priors as describe_priors
+    from clvmodels.evaluation.prior_predictive import prior_predictive as prior_predictive
     from clvmodels.evaluation.recommend import recommend as recommend
     from clvmodels.evaluation.sbc import (
         simulation_based_calibration as simulation_based_calibration,
@@ -92,6 +94,8 @@ _HOME = {
     "TimeVaryingSummary": "data.time_varying",
     "CalendarIndex": "data.calendar",
     "regularity": "data.regularity",
+    "describe_priors": "evaluation.prior_predictive",
+    "prior_predictive": "evaluation.prior_predictive",
     "recommend": "evaluation.recommend",
     "compare": "evaluation.compare",
     "loo": "evaluation.loo",

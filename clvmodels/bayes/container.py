@@ -1,7 +1,8 @@
 """ArviZ's container, of whichever ArviZ is installed."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -15,6 +16,15 @@ def import_arviz() -> Any:
     return arviz
 
 
+@contextmanager
+def few_draws() -> Iterator[None]:
+    """Silence about chains that are shorter than they are many: diagnostics tell of them."""
+    with warnings.catch_warnings():
+        # arviz 0.23, data/base.py, numpy_to_data_array
+        warnings.filterwarnings("ignore", "More chains", UserWarning)
+        yield
+
+
 def to_arviz(
     sections: Mapping[str, Mapping[str, Any]],
     coords: Mapping[str, Any],
@@ -23,6 +33,7 @@ def to_arviz(
     """InferenceData (ArviZ 0.x) or DataTree (1.x) of sections such as posterior and prior."""
     arviz = import_arviz()
     options = {"coords": dict(coords), "dims": {k: list(v) for k, v in dims.items()}}
-    if int(arviz.__version__.split(".")[0]) >= 1:
-        return arviz.from_dict({k: dict(v) for k, v in sections.items()}, **options)
-    return arviz.from_dict(**{k: dict(v) for k, v in sections.items()}, **options)
+    with few_draws():
+        if int(arviz.__version__.split(".")[0]) >= 1:
+            return arviz.from_dict({k: dict(v) for k, v in sections.items()}, **options)
+        return arviz.from_dict(**{k: dict(v) for k, v in sections.items()}, **options)

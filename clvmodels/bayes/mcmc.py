@@ -2,12 +2,13 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Literal, TypeAlias, final, get_args
 
 import numpy as np
 
 from clvmodels._typing import FloatArray
-from clvmodels.bayes.container import import_arviz
+from clvmodels.bayes.container import few_draws, import_arviz
 from clvmodels.bayes.density import Density
 from clvmodels.bayes.laplace import check_count, gaussian_at, seeds
 from clvmodels.bayes.map import mode
@@ -99,7 +100,7 @@ class MCMC:
         for name, least in (("draws", 1), ("chains", 1), ("tune", 1), ("seed", 0)):
             if (value := getattr(self, name)) is not None:
                 check_count(name, value, least)
-        if not 0 < self.target_accept < 1:
+        if not (isinstance(self.target_accept, Real) and 0 < self.target_accept < 1):
             raise ParameterError(
                 f"target_accept is a probability, between 0 and 1: {self.target_accept!r}."
             )
@@ -235,7 +236,8 @@ def _figures(each: FloatArray) -> tuple[float | None, float, float | None]:
         return None, float(chains * draws), None
     arviz = import_arviz()
     flat = {"v": each}
-    tree = arviz.convert_to_dataset(flat) if hasattr(arviz, "convert_to_dataset") else flat
+    with few_draws():
+        tree = arviz.convert_to_dataset(flat) if hasattr(arviz, "convert_to_dataset") else flat
     ess = arviz.ess(tree, method="bulk")["v"].values
     tail = arviz.ess(tree, method="tail")["v"].values
     r_hat = None if chains < 2 else float(np.nanmax(arviz.rhat(tree)["v"].values))

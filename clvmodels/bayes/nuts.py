@@ -13,7 +13,7 @@ import numpy as np
 
 from clvmodels._cores import usable_cores
 from clvmodels._typing import FloatArray
-from clvmodels.bayes.container import import_arviz
+from clvmodels.bayes.container import few_draws, import_arviz
 from clvmodels.exceptions import FitError
 
 _JITTER = 0.5  # sd of the starting points, of the whitened posterior's 1
@@ -109,11 +109,12 @@ def sample(
         blocking=False,
     )
     interrupted = False
-    try:
-        trace = running.wait()
-    except KeyboardInterrupt:
-        interrupted = True
-        trace = running.abort()
+    with few_draws():
+        try:
+            trace = running.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+            trace = running.abort()
     return _chains(trace, interrupted)
 
 

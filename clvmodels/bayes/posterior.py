@@ -1,7 +1,7 @@
 """Draws of a posterior, as an estimate and as ArviZ's container."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, final
 
@@ -50,6 +50,7 @@ class Draws:
             replicates=params,
             customers=problem.customers,
             fingerprint=problem.fingerprint,
+            scales=problem.scales,
             diagnostics=diagnostics,
             posterior=self,
         )
@@ -92,6 +93,20 @@ class Draws:
     def log_prior(self) -> FloatArray:
         """See `Posterior.log_prior`."""
         return self.density.log_prior(self.pieces)
+
+    @cached_property
+    def alone(self) -> FloatArray:
+        """See `Posterior.alone`."""
+        from clvmodels.inference.mle import best_of_starts, describe
+
+        traits, priors = self.density.traits, self.density.priors
+        out = []
+        for part in self.density.problem.by_group():
+            whole = replace(part, penalty=priors.penalty(traits))
+            found = describe(whole, *best_of_starts(whole))
+            eta = traits.forward(np.log(list(found.means.values())))
+            out.append(eta if found.diagnostics.converged else np.full_like(eta, np.nan))
+        return np.array(out)[:, : self.density.own]
 
     @property
     def pymc_model(self) -> Any:

@@ -40,11 +40,10 @@ def sample_pymc(
     Raises
     ------
     FitError
-        If NumPyro is asked for and not installed, PyTensor does not know the model's likelihood, or
+        If the sampler is not installed, PyTensor does not know the model's likelihood, or
         the sampling was stopped before it drew anything after tuning.
     """
-    if sampler == "numpyro":
-        _need("numpyro", "jax")
+    _need(sampler, *(("numpyro", "jax") if sampler == "numpyro" else ("pymc",)))
     import pymc as pm
 
     starts = np.random.default_rng(seed).normal(0, _JITTER, (chains, len(whitening.centre)))
@@ -75,11 +74,11 @@ def sample_pymc(
     return _chains(density, found, draws)
 
 
-def _need(*packages: str) -> None:
+def _need(sampler: External, *packages: str) -> None:
     if missing := [name for name in packages if find_spec(name) is None]:
         raise FitError(
-            f"The sampler 'numpyro' needs {' and '.join(missing)}. Run `pip install numpyro`, or "
-            "choose sampler='nutpie'."
+            f"The sampler {sampler!r} needs {' and '.join(missing)}. Run `pip install {sampler}`, "
+            "or choose sampler='nutpie'."
         )
 
 

@@ -212,6 +212,19 @@ class RetentionTable:
         """
         return _distinct(self.duration, self.churned, self.customers)
 
+    def distinct_by_cohort(self) -> "RetentionTable":
+        """The same customers, in one row per cohort, duration and fate."""
+        tables = []
+        for name in dict.fromkeys(self.cohort.tolist()):
+            mine = self.cohort == name
+            rows = _distinct(self.duration[mine], self.churned[mine], self.customers[mine])
+            names = np.full(len(rows[0]), name, dtype=object)
+            tables.append((names, *rows))
+        cohort, duration, churned, customers = (
+            np.concatenate(parts) for parts in zip(*tables, strict=True)
+        )
+        return RetentionTable(cohort, duration, churned, customers, self.period)
+
     def to_pandas(self) -> "pd.DataFrame":
         """Renewals by cohort and age, one row each.
 

@@ -162,8 +162,8 @@ def loo(fit: WithLikelihood, data: Data) -> LOO:
 
 def standard_error(pointwise: FloatArray, weight: FloatArray) -> float:
     """Of the sum of values over customers, from their variance: Vehtari et al. (2017), eq. 23."""
-    centre = np.average(pointwise, weights=weight)
-    return float(np.sqrt(weight @ (pointwise - centre) ** 2))
+    n, centre = weight.sum(), np.average(pointwise, weights=weight)
+    return float(np.sqrt(n / max(n - 1, 1) * (weight @ (pointwise - centre) ** 2)))
 
 
 def _left_out(problem: Problem, point: Params, rows: slice) -> FloatArray:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
 import numpy as np
 from scipy.special import chdtrc
 
-from clvmodels._typing import FloatArray
+from clvmodels._typing import FloatArray, IntArray
 from clvmodels.bayes.priors import TraitPriors
 from clvmodels.data.opportunities import OpportunitySummary
+from clvmodels.data.retention import RetentionTable
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import ClvWarning, DataError, FitError, ParameterError
 from clvmodels.inference.estimate import Diagnostics, Estimate, Method
@@ -145,8 +146,8 @@ def simulation_based_calibration(
     model : purchase, spend or retention model
         Without covariates.
     method : Method
-        `MCMC` or `Laplace` with proper priors. With ``groups``, a column of that name with five
-        groups of customers is made up.
+        `MCMC` or `Laplace` with proper priors. With ``groups`` (of retention models "cohort"), a
+        column of that name with five groups of customers is made up.
     customers : int
         Per data set.
     horizon : Horizon or str
@@ -213,7 +214,7 @@ def simulation_based_calibration(
     return Calibration(pd.DataFrame(rows), name, count, dict(unfitted))
 
 
-def rank_counts(ranks: FloatArray, draws: int) -> FloatArray:
+def rank_counts(ranks: IntArray, draws: int) -> FloatArray:
     """Ranks in bins of equal width, as many bins as leave five or more in each on average."""
     most = max(len(ranks) / _LEAST_PER_BIN, _BINS[-1])
     bins = next(b for b in _BINS if b <= most and (draws + 1) % b == 0)
@@ -308,11 +309,7 @@ class _World:
 
     def _params(self, eta: FloatArray) -> Values:
         theta = np.exp(self.traits.back(eta)).tolist()
-        values = dict(zip(self.traits.parameters, theta, strict=True))
-        if isinstance(self.model, RetentionModel):
-            point = {name: np.array([value]) for name, value in values.items()}
-            return self.model.reported(Estimate(method="given", point=point)).means
-        return values
+        return dict(zip(self.traits.parameters, theta, strict=True))
 
     def _true_fit(self, values: Values) -> Any:
         unit = Horizon(1, self.horizon.unit)
@@ -346,18 +343,18 @@ def _blocks(model: Model) -> tuple[Block, ...]:
 
 def _stacked(parts: list[Any], column: str) -> Any:
     """Customers of several groups in one summary, which names the group in a column."""
-    first, sizes = parts[0], [len(part) for part in parts]
-    per_customer = {
+    first: Any = parts[0]
+    sizes = [len(part) for part in parts]
+    group = np.repeat(np.arange(len(parts)), sizes)
+    rows: dict[str, Any] = {
         f.name: np.concatenate([getattr(part, f.name) for part in parts])
         for f in fields(first)
         if isinstance(getattr(first, f.name), np.ndarray)
     }
-    per_customer["customer_id"] = np.arange(sum(sizes))
-    return replace(
-        first,
-        **per_customer,
-        columns={column: np.repeat(np.arange(len(parts)), sizes)},
-    )
+    if isinstance(first, RetentionTable):
+        return replace(first, **{**rows, "cohort": group})
+    rows["customer_id"] = np.arange(len(group))
+    return replace(first, **rows, columns={column: group})
 
 
 def _ranks(truth: _Truth, estimate: Estimate, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
@@ -384,11 +381,11 @@ def _quantities(
 ) -> Iterator[tuple[str, float, FloatArray]]:
     """Name, true value and draws, of as many as are about independent of each other."""
     have = len(next(iter(estimate.point.values())))
-    keep = next((n for n in _DRAWS if n <= have), None)
+    keep = next((n for n in _DRAWS if 2 * n <= have), None)  # of chains, every second at most
     if not estimate.is_sample:
         params, rows = estimate.sample(_DRAWS[0], rng), None
     elif keep is None:
-        raise ParameterError(f"Calibration takes {_DRAWS[-1]} draws or more, got {have}.")
+        raise ParameterError(f"Calibration takes {2 * _DRAWS[-1]} draws or more, got {have}.")
     else:
         rows = np.linspace(0, have - 1, keep).astype(np.int64)
         params = {name: values[rows] for name, values in estimate.point.items()}

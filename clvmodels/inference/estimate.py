@@ -9,6 +9,7 @@ import numpy as np
 
 from clvmodels._typing import FloatArray, Params
 from clvmodels.inference.problem import Problem
+from clvmodels.inference.traits import Scales
 
 
 class Method(Protocol):
@@ -28,6 +29,9 @@ class Posterior(Protocol):
         What the priors are about; with groups, of the typical group.
     log_prior, log_lik : ndarray of shape (draws,)
         Log density of the prior and log-likelihood at each draw.
+    alone : ndarray of shape (groups, traits)
+        Mode of the posterior of each group fitted without the others, on the scale of the priors;
+        NaN where it has none.
     container : DataTree or InferenceData
         ArviZ's own: posterior, prior, log_likelihood, observed_data, sample_stats.
     pymc_model : pymc.Model
@@ -40,6 +44,8 @@ class Posterior(Protocol):
     def log_prior(self) -> FloatArray: ...
     @property
     def log_lik(self) -> FloatArray: ...
+    @property
+    def alone(self) -> FloatArray: ...
     @property
     def container(self) -> Any: ...
     @property
@@ -179,6 +185,8 @@ class Estimate:
         Number of customers fitted.
     fingerprint : tuple of float
         Moments of the data fitted; empty where parameters were given.
+    scales : mapping of str to float
+        The time and money that the traits of a posterior are relative to; empty for others.
     posterior : Posterior or None
         Of Bayesian methods; neither saved nor copied with the fit, since it holds the data.
     """
@@ -192,13 +200,16 @@ class Estimate:
     loglik: float | None = None
     customers: float = 0.0
     fingerprint: tuple[float, ...] = ()
+    scales: Scales = field(default_factory=dict)
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     posterior: Posterior | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "point", _frozen(self.point))
+        point = _frozen(self.point)
         if self.replicates is not None:
-            object.__setattr__(self, "replicates", _frozen(self.replicates))
+            same = self.replicates is self.point  # of a posterior, which is held once
+            object.__setattr__(self, "replicates", point if same else _frozen(self.replicates))
+        object.__setattr__(self, "point", point)
         for name in ("covariance", "spread"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _read_only(value))

@@ -28,14 +28,23 @@ class Groups:
         One column, or an outer and an inner one that is nested in it.
     labels : tuple of tuple of str
         Per group, its value in each column.
+    customers : tuple of float
+        How many were fitted of each group.
     """
 
     columns: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
+    customers: tuple[float, ...]
 
     @classmethod
-    def of(cls, columns: Sequence[str], table: Mapping[str, AnyArray], ids: AnyArray) -> Self:
-        """The groups among some customers.
+    def of(
+        cls,
+        columns: Sequence[str],
+        table: Mapping[str, AnyArray],
+        ids: AnyArray,
+        weight: FloatArray,
+    ) -> Self:
+        """The groups among some rows, each of which stands for `weight` customers.
 
         Raises
         ------
@@ -46,14 +55,14 @@ class Groups:
         codes = np.zeros(len(ids), dtype=np.int64)
         for level, labels in parts:
             codes = codes * len(labels) + level
-        found = []
-        for code in np.unique(codes).tolist():
-            label: list[str] = []
-            for _, labels in reversed(parts):
-                code, place = divmod(code, len(labels))
-                label.append(labels[place])
-            found.append(tuple(reversed(label)))
-        return cls(tuple(columns), tuple(sorted(found)))
+        seen, inverse = np.unique(codes, return_inverse=True)  # in the order of their labels
+        places = np.unravel_index(seen, [len(labels) for _, labels in parts])
+        named = [
+            [labels[k] for k in place.tolist()]
+            for (_, labels), place in zip(parts, places, strict=True)
+        ]
+        customers = np.bincount(inverse, weights=weight)
+        return cls(tuple(columns), tuple(zip(*named, strict=True)), tuple(customers.tolist()))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -109,12 +118,17 @@ class Groups:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"columns": list(self.columns), "labels": [list(label) for label in self.labels]}
+        return {
+            "columns": list(self.columns),
+            "labels": [list(label) for label in self.labels],
+            "customers": list(self.customers),
+        }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """The groups of a document made by `to_dict`."""
-        return cls(tuple(document["columns"]), tuple(map(tuple, document["labels"])))
+        labels = tuple(map(tuple, document["labels"]))
+        return cls(tuple(document["columns"]), labels, tuple(document["customers"]))
 
 
 def column_names(groups: object) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from clvmodels.exceptions import FitError
 from clvmodels.inference.groups import Groups
 from clvmodels.inference.traits import Block, Scales, TraitMap
 
-Dimension: TypeAlias = Literal["pure", "time", "rate", "money"]
+Dimension: TypeAlias = Literal["pure", "share", "time", "rate", "money"]
 Objective: TypeAlias = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 """Parameters to the negative log-likelihood, its gradient and its Hessian."""
 Rows: TypeAlias = Callable[[Mapping[str, FloatArray], Params], FloatArray]
@@ -40,11 +40,12 @@ def limits(parameters: Sequence[Parameter], longest: float | None = None) -> Flo
     """Lowest and highest value of each parameter, of shape (2, parameters).
 
     A maximum of the likelihood may lie at infinity, where derivatives lose their digits and
-    nothing changes any more; the search ends before: for pure numbers at 1e7 either way, for times
-    and rates far from the longest time observed, if that is known. Money follows the others.
+    nothing changes any more; the search ends before: for pure numbers at 1e7 either way, for shares
+    at odds of that, for times and rates far from the longest time observed, if that is known. Money
+    follows the others.
     """
     none = (0.0, np.inf)
-    span = {"pure": (1 / _FAR, _FAR)}
+    span = {"pure": (1 / _FAR, _FAR), "share": (1 / (1 + _FAR), _FAR / (1 + _FAR))}
     if longest:
         span["time"] = (longest * _INSTANT, longest * _AGES)
         span["rate"] = (1 / (longest * _AGES), 1 / (longest * _INSTANT))

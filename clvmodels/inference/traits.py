@@ -19,6 +19,8 @@ Link: TypeAlias = Literal["log", "logit"]
 Scales: TypeAlias = Mapping[str, float]
 """The data's own "time" and "money", in the data's units."""
 
+_NEARLY_ALL = -(2.0**-53)  # log of the largest share below 1
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,45 @@ class BetaShares:
         both = gradient[..., 0] + gradient[..., 1]
         out[..., 0] = gradient[..., 0] - both * expit(eta[..., 0])
         out[..., 1] = both
+        return out
+
+
+@final
+@dataclass(frozen=True)
+class OneShare:
+    """A parameter that is a share itself, the same for all customers."""
+
+    parameter: str
+    trait: Trait
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """See `Block.parameters`."""
+        return (self.parameter,)
+
+    @property
+    def traits(self) -> tuple[Trait, ...]:
+        """See `Block.traits`."""
+        return (self.trait,)
+
+    def forward(self, logs: FloatArray, scales: Scales) -> FloatArray:
+        """See `Block.forward`."""
+        out: FloatArray = logs - np.log(-np.expm1(np.minimum(logs, _NEARLY_ALL)))
+        return out
+
+    def back(self, eta: FloatArray, scales: Scales) -> FloatArray:
+        """See `Block.back`."""
+        out: FloatArray = -np.logaddexp(0, -eta)
+        return out
+
+    def slopes(self, logs: FloatArray, scales: Scales) -> tuple[FloatArray, FloatArray]:
+        """See `Block.slopes`."""
+        odds = np.exp(self.forward(logs, scales))
+        return (1 + odds)[:, None], (odds * (1 + odds))[:, None, None]
+
+    def pull(self, eta: FloatArray, gradient: FloatArray) -> FloatArray:
+        """See `Block.pull`."""
+        out: FloatArray = gradient * expit(-eta)
         return out
 
 

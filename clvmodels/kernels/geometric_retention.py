@@ -18,15 +18,15 @@ def power_tail(*, theta: FloatArray) -> tuple[FloatArray, float]:
 
 
 def nll_grad_hess(
-    odds: FloatArray, kept: FloatArray, lost: FloatArray
+    theta: FloatArray, kept: FloatArray, lost: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """Negative log-likelihood at the odds of leaving, theta / (1 - theta), and its derivatives.
+    """Negative log-likelihood and its derivatives.
 
     `kept` and `lost` are those of `retention.renewals`.
     """
-    (x,) = odds
-    gone, all_ = float(lost.sum()), float((kept + lost).sum())
-    nll = all_ * np.log1p(x) - gone * np.log(x)
-    gradient = all_ / (1 + x) - gone / x
-    hessian = gone / x**2 - all_ / (1 + x) ** 2
+    churn = min(float(theta[0]), _LARGEST)
+    gone, made = float(lost.sum()), float(kept.sum())
+    nll = -made * np.log1p(-churn) - gone * np.log(churn)
+    gradient = made / (1 - churn) - gone / churn
+    hessian = made / (1 - churn) ** 2 + gone / churn**2
     return float(nll), np.array([gradient]), np.array([[hessian]])

@@ -99,10 +99,6 @@ class BetaDiscreteWeibullModel(RetentionModel):
         shapes = (spread, 1.0), (0.5, 1.3), (30.0, 0.7)
         return [np.array([*(total * mean), c]) for total, c in shapes]
 
-    def reported(self, estimate: Estimate) -> Estimate:
-        """See `RetentionModel.reported`; searched are the parameters themselves."""
-        return estimate
-
     def notes(self, ages: int, estimate: Estimate) -> Sequence[str]:
         """See `RetentionModel.notes`."""
         limits = churn_limits(ages, len(self.parameters), estimate)

@@ -10,7 +10,9 @@ from scipy.special import ndtri
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, FitError, ParameterError
 from clvmodels.inference.estimate import Diagnostics, Estimate, Posterior
+from clvmodels.inference.groups import Groups
 from clvmodels.inference.problem import Parameter, Problem
+from clvmodels.inference.traits import Block
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,6 +169,53 @@ class FittedModel:
                 "meaning": [p.meaning for p in self._parameters],
             }
         )
+
+    def group_summary(self, level: float = 0.9) -> "pd.DataFrame":
+        """What each group is like, and how far its estimate leans on the other groups.
+
+        One row per group and trait: the unit-free quantities that priors are about, such as the
+        mean number of purchases over the median T.
+
+        Parameters
+        ----------
+        level : float
+            Probability of the intervals, which lie between quantiles of the draws.
+
+        Returns
+        -------
+        DataFrame
+            The group columns; customers fitted; trait and its meaning; estimate (posterior mean)
+            with sd, lo and hi; ``alone``, what the group would have had if fitted by itself (the
+            mode, with the same priors); ``population``, the typical group; and ``shrinkage``, the
+            share of the way from ``alone`` to the population that the estimate has gone, on the
+            scale of the priors (logarithms, or log odds of a share): 0 where a group keeps its
+            own, 1 where it takes over the population's. As the traits of a group hang together, it
+            may lie outside where the way is short. ``alone`` and ``shrinkage`` are empty (NaN)
+            where the group has no mode of its own, and in fits that were saved or copied, which
+            keep no data.
+
+        Raises
+        ------
+        FitError
+            If the fit has no groups.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> rfm = clv.datasets.load_cdnow_summary()
+        >>> rfm = rfm.with_column("half", rfm.T > 33)
+        >>> fit = clv.NBDModel().fit(rfm, clv.MCMC(draws=300, groups="half", progress=False))
+        >>> fit.group_summary().loc[:1, ["half", "customers", "trait"]].values.tolist()
+        [['False', 1180.0, 'purchases'], ['True', 1177.0, 'purchases']]
+        """
+        from clvmodels.models.group_summary import group_summary
+
+        return group_summary(self.estimate, *self._pooled, level)
+
+    @property
+    def _pooled(self) -> tuple[Groups | None, tuple[Block, ...]]:
+        """The groups that parameters were pooled over, and the traits that they differ in."""
+        return None, ()
 
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy

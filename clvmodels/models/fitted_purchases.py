@@ -11,6 +11,7 @@ from clvmodels._typing import FloatArray, IntArray
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.inference.groups import Groups
 from clvmodels.inference.problem import Parameter, Problem
+from clvmodels.inference.traits import Block
 from clvmodels.models import averaging, simulation
 from clvmodels.models.alive_path import alive_path
 from clvmodels.models.averaging import Evaluate
@@ -64,6 +65,10 @@ class FittedPurchases(PurchaseTables, FittedModel):
     def _parameters(self) -> tuple[Parameter, ...]:
         effects = () if self.design is None else self.design.parameters_at(self.params)
         return (*self.model.parameters, *effects)
+
+    @property
+    def _pooled(self) -> tuple[Groups | None, tuple[Block, ...]]:
+        return self.groups, self.model.blocks
 
     @property
     def _title(self) -> str:

@@ -1,34 +1,32 @@
 """A fitted retention model: one class for all of them, whatever the method."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clvmodels._typing import AnyArray, FloatArray, IntArray, Params
-from clvmodels.data.retention import RetentionTable
+from clvmodels._typing import AnyArray, FloatArray, IntArray
+from clvmodels.data.retention import COHORT, RetentionTable
 from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError
+from clvmodels.inference.groups import Groups
 from clvmodels.inference.problem import Parameter, Problem
-from clvmodels.models.averaging import columnwise_quantiles, draws_of
+from clvmodels.inference.traits import Block
+from clvmodels.models.averaging import columnwise_quantiles
 from clvmodels.models.base_value import BaseValue
-from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel, probabilities, whole_number
-from clvmodels.models.retention import RetentionModel, check_retention
+from clvmodels.models.fitted import FittedModel, probabilities, whole_number
+from clvmodels.models.pooling import tell_of_strangers
+from clvmodels.models.renewals import OfAges, Renewals, over_draws
+from clvmodels.models.retention import RetentionModel, check_retention, places_of
+from clvmodels.models.streaming import drawn, how_many_draws
 from clvmodels.textbook.retention import TIMINGS, Timing
 from clvmodels.units import DiscountRate, Horizon, HorizonLike
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from clvmodels.kernels.retention import LogKept
-
-Evaluate: TypeAlias = Callable[[Params], FloatArray]
-"""Parameters of shape (draws, 1) to values of shape (draws, ages)."""
-
-_DRAWS = 50  # evaluated at a time: some megabytes even for daily contracts over a century
 _ROUNDING = 1e-9  # of lengths of time in periods
 
 
@@ -46,14 +44,21 @@ class FittedRetention(FittedModel):
         What was fitted.
     period : Horizon
         Length of a contract period.
+    groups : Groups or None
+        Cohorts, where each has parameters of its own.
     """
 
     model: RetentionModel
     period: Horizon
+    groups: Groups | None = None
 
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
         return self.model.parameters
+
+    @property
+    def _pooled(self) -> tuple[Groups | None, tuple[Block, ...]]:
+        return self.groups, self.model.blocks
 
     @property
     def _title(self) -> str:
@@ -67,26 +72,27 @@ class FittedRetention(FittedModel):
         data : RetentionTable
             Of contracts as long as those of the fit.
         """
-        duration, churned, customers = self._of_this_period(data).distinct()
-        point = {name: np.array([[value]]) for name, value in self.params.items()}
-        log_kept = self._log_kept(point)
-        before = log_kept(np.zeros(1), np.where(churned, duration - 1, duration))[0]
-        lost = np.log(-np.expm1(log_kept(duration[churned] - 1, duration[churned])[0]))
-        return float(customers @ before + customers[churned] @ lost)
+        return self._loglik_of(self.likelihood_of(data)[0])
 
     def likelihood_of(self, data: RetentionTable) -> tuple[Problem, IntArray]:
         """The likelihood of some customers, and each row of the table as a row of it."""
         own = self._of_this_period(data)
-        rows = np.arange(len(own.duration))
+        rows = np.arange(len(own))
+        if self.groups is not None:
+            return self.model.by_cohort(own, self.groups), rows
         return self.model.problem(own.duration, own.churned, own.customers), rows
 
-    def survival(self, renewals: HorizonLike | ArrayLike) -> FloatArray:
+    def survival(
+        self, renewals: HorizonLike | ArrayLike, cohort: object | None = None
+    ) -> FloatArray:
         """Share of customers who are still there after so many renewals.
 
         Parameters
         ----------
         renewals : int, array of int, Horizon or str
             Number of renewals; or a time since the acquisition, of which full periods count.
+        cohort : object, optional
+            Its name, where the fit is by cohort; one that was not seen if not given.
 
         Returns
         -------
@@ -100,32 +106,40 @@ class FittedRetention(FittedModel):
         ([1.0, 0.627, 0.239], 0.474)
         """
         if isinstance(renewals, str | Horizon):
-            renewals = int(self._periods(renewals) + _ROUNDING)
+            renewals = int(self._renewals.periods(renewals) + _ROUNDING)
         t = _ages("renewals", renewals)
-        return self._average(self._survival(t.ravel().astype(np.float64))).reshape(t.shape)[()]
+        value = self._average(self._renewals.survival, t.ravel(), self._place(cohort))
+        return value.reshape(t.shape)[()]
 
-    def retention_rate(self, age: ArrayLike) -> FloatArray:
+    def retention_rate(self, age: ArrayLike, cohort: object | None = None) -> FloatArray:
         """Share of the customers of an age who renew at the end of the period they are in.
 
         Parameters
         ----------
         age : int or array of int
             1 for customers in the first period.
+        cohort : object, optional
+            Its name, where the fit is by cohort; one that was not seen if not given.
 
         Returns
         -------
         float or ndarray of the shape of `age`
         """
         n = _ages("age", age)
-        return self._average(self._rates(n.ravel())).reshape(n.shape)[()]
+        value = self._average(self._renewals.rates, n.ravel(), self._place(cohort))
+        return value.reshape(n.shape)[()]
 
-    def expected_lifetime(self, horizon: HorizonLike | None = None) -> Horizon:
+    def expected_lifetime(
+        self, horizon: HorizonLike | None = None, cohort: object | None = None
+    ) -> Horizon:
         """Mean time that a new customer stays.
 
         Parameters
         ----------
         horizon : Horizon or str, optional
             Count only time up to then; all if not given.
+        cohort : object, optional
+            Its name, where the fit is by cohort; one that was not seen if not given.
 
         Returns
         -------
@@ -137,7 +151,7 @@ class FittedRetention(FittedModel):
         UndefinedMeanError
             If the mean does not exist, and there is no horizon.
         """
-        periods = self.discounted_lifetime(0, horizon)
+        periods = self.discounted_lifetime(0, horizon, cohort=cohort)
         return Horizon(periods * self.period.length, self.period.unit)
 
     def discounted_lifetime(
@@ -145,6 +159,7 @@ class FittedRetention(FittedModel):
         discount: DiscountRate | float,
         horizon: HorizonLike | None = None,
         timing: Timing = "first_payment_now",
+        cohort: object | None = None,
     ) -> float:
         """Discounted expected lifetime (DEL): the payments of a new customer, of 1 per period.
 
@@ -159,6 +174,8 @@ class FittedRetention(FittedModel):
             A customer about to be acquired, whose first payment comes at once; one who has just
             paid it, so that the next comes with the first renewal (1 less); or one who pays at the
             end of each period.
+        cohort : object, optional
+            Its name, where the fit is by cohort; one that was not seen if not given.
 
         Returns
         -------
@@ -186,14 +203,17 @@ class FittedRetention(FittedModel):
         if timing not in TIMINGS:
             raise ParameterError(f"timing is one of {', '.join(TIMINGS)}; got {timing!r}.")
         age = 1 if timing == "just_acquired" else 0
-        value = float(self.residual_lifetime(age, discount, horizon))
-        return value if timing == "first_payment_now" else value * np.exp(-self._force(discount))
+        value = float(self.residual_lifetime(age, discount, horizon, cohort))
+        if timing == "first_payment_now":
+            return value
+        return value * float(np.exp(-self._renewals.force(discount)))
 
     def residual_lifetime(
         self,
         age: ArrayLike,
         discount: DiscountRate | float,
         horizon: HorizonLike | None = None,
+        cohort: object | None = None,
     ) -> FloatArray:
         """Discounted expected residual lifetime (DERL): payments of 1 per period still to come.
 
@@ -209,6 +229,8 @@ class FittedRetention(FittedModel):
         horizon : Horizon or str, optional
             Count only the payments of this much time, the first one included; a period that it
             cuts counts in part. All if not given.
+        cohort : object, optional
+            Its name, where the fit is by cohort; one that was not seen if not given.
 
         Returns
         -------
@@ -236,12 +258,7 @@ class FittedRetention(FittedModel):
         [288.0, 394.0, 568.0]
         """
         n = _ages("age", age)
-        value = self._average(self._residual(n.ravel(), discount, horizon))
-        if not np.isfinite(value).all():
-            raise UndefinedMeanError(
-                "The mean lifetime does not exist: survival falls too slowly with age. Give a "
-                "positive discount rate, or a horizon."
-            )
+        value = self._lifetimes(n.ravel(), self._place(cohort), discount, horizon)
         return value.reshape(n.shape)[()]
 
     def predict(
@@ -256,7 +273,8 @@ class FittedRetention(FittedModel):
         Parameters
         ----------
         data : RetentionTable or sequence of int
-            Customers, fitted or not; or ages, 0 for a customer about to be acquired.
+            Customers, fitted or not; or ages, 0 for a customer about to be acquired. Where the fit
+            is by cohort, those of a table are of their own, others of one not seen.
         discount : DiscountRate or 0
             See `residual_lifetime`.
         horizon : Horizon or str, optional
@@ -279,19 +297,19 @@ class FittedRetention(FittedModel):
 
         if isinstance(data, RetentionTable):
             base = _still_there(self._of_this_period(data))
-            n = base.age
+            n, places = base.age, self._places(base)
             head = {"cohort": base.cohort, "age": n, "customers": base.customers}
         else:
-            n = _ages("age", data).ravel()
+            n, places = _ages("age", data).ravel(), self._place(None)
             head = {"age": n}
-        lifetimes = self._residual(n, discount, horizon)
+        residual = self._renewals.residual(discount, horizon)
         frame = pd.DataFrame(
             {
                 **head,
-                "retention_rate": self.retention_rate(n),
-                **self._ends("retention_rate", self._rates(n), level),
-                "residual_lifetime": self.residual_lifetime(n, discount, horizon),
-                **self._ends("residual_lifetime", lifetimes, level),
+                "retention_rate": self._average(self._renewals.rates, n, places),
+                **self._ends("retention_rate", self._renewals.rates, n, places, level),
+                "residual_lifetime": self._lifetimes(n, places, discount, horizon),
+                **self._ends("residual_lifetime", residual, n, places, level),
             }
         )
         frame.attrs.update(
@@ -302,7 +320,9 @@ class FittedRetention(FittedModel):
         )
         return frame
 
-    def survival_curve(self, periods: int, level: float = 0.9) -> "pd.DataFrame":
+    def survival_curve(
+        self, periods: int, level: float = 0.9, cohort: object | None = None
+    ) -> "pd.DataFrame":
         """Survival and retention rate after 0, 1, ..., `periods` renewals, with intervals.
 
         Parameters
@@ -311,6 +331,8 @@ class FittedRetention(FittedModel):
             Number of renewals to look ahead.
         level : float
             Probability of the intervals, from parameter uncertainty.
+        cohort : object, optional
+            Its name, where the fit is by cohort; one that was not seen if not given.
 
         Returns
         -------
@@ -321,14 +343,14 @@ class FittedRetention(FittedModel):
         import pandas as pd
 
         t = np.arange(whole_number("periods", periods, 1) + 1)
-        survival, rates = self._survival(t.astype(np.float64)), self._rates(t)
+        place = self._place(cohort)
         return pd.DataFrame(
             {
                 "renewals": t,
-                "survival": self._average(survival),
-                **self._ends("survival", survival, level),
-                "retention_rate": self._average(rates),
-                **self._ends("retention_rate", rates, level),
+                "survival": self._average(self._renewals.survival, t, place),
+                **self._ends("survival", self._renewals.survival, t, place, level),
+                "retention_rate": self._average(self._renewals.rates, t, place),
+                **self._ends("retention_rate", self._renewals.rates, t, place, level),
             }
         )
 
@@ -386,9 +408,9 @@ class FittedRetention(FittedModel):
         base = _still_there(self._of_this_period(data))
         if not np.isfinite(payment):
             raise ParameterError(f"payment must be a finite number, got {payment!r}.")
-        evaluate = self._residual(base.age, discount, horizon)
-        each = self.residual_lifetime(base.age, discount, horizon)
-        total = self._draws(evaluate) @ base.customers * payment
+        places, residual = self._places(base), self._renewals.residual(discount, horizon)
+        each = self._lifetimes(base.age, places, discount, horizon)
+        total = self._draws(residual, base.age, places) @ base.customers * payment
         lo, hi = columnwise_quantiles(total[:, None], probabilities(level))[:, 0]
         rate = data.last_retention_rate
         return BaseValue(
@@ -397,13 +419,15 @@ class FittedRetention(FittedModel):
             hi=float(hi),
             customers=base.acquired,
             retention_rate=rate,
-            constant_retention_value=payment * base.acquired * self._constant(
-                rate, self._force(discount), horizon
+            constant_retention_value=payment * base.acquired * self._renewals.constant_residual(
+                rate, discount, horizon
             ),
             level=level,
         )  # fmt: skip
 
-    def simulate(self, customers: int, periods: int, seed: int = 0) -> RetentionTable:
+    def simulate(
+        self, customers: int, periods: int, seed: int = 0, cohort: object | None = None
+    ) -> RetentionTable:
         """Survivors of a new cohort over its first renewals.
 
         Drawn at the estimates; of a posterior, every customer has a draw of parameters.
@@ -416,6 +440,8 @@ class FittedRetention(FittedModel):
             How many renewals they face.
         seed : int
             The same seed gives the same table.
+        cohort : object, optional
+            Its name, where the fit is by cohort; one that was not seen if not given.
 
         Returns
         -------
@@ -425,7 +451,7 @@ class FittedRetention(FittedModel):
         from clvmodels.kernels.retention import simulate
 
         whole_number("customers", customers, 1)
-        survival = self.survival(np.arange(whole_number("periods", periods, 1) + 1))
+        survival = self.survival(np.arange(whole_number("periods", periods, 1) + 1), cohort)
         before = np.maximum(survival[:-1], np.finfo(np.float64).tiny)
         rates = np.minimum(survival[1:] / before, 1.0)
         survivors = simulate(rates, customers, np.random.default_rng(seed))
@@ -439,21 +465,21 @@ class FittedRetention(FittedModel):
         path : str or Path
             The file, replaced if there; `clvmodels.load` reads it back.
         """
-        from clvmodels.models.storage import dump_estimate, dump_horizon, write_json
+        from clvmodels.models.storage import dump_estimate, dump_groups, dump_horizon, write_json
 
         document = {
             "role": "retention",
             "model": self.model.key,
             "choices": asdict(self.model),  # type: ignore[call-overload]
             "period": dump_horizon(self.period),
+            "groups": dump_groups(self.groups),
             "estimate": dump_estimate(self.estimate),
         }
         write_json(document, path)
 
-    # what is evaluated per draw and age
-
-    def _log_kept(self, params: Params) -> "LogKept":
-        return partial(self.model.kernel.log_kept, **params)
+    @property
+    def _renewals(self) -> Renewals:
+        return Renewals(self.model.kernel, self.period)
 
     def _of_this_period(self, data: RetentionTable) -> RetentionTable:
         """The table, if its contracts last as long as those of the fit."""
@@ -465,76 +491,59 @@ class FittedRetention(FittedModel):
             )
         return data
 
-    def _survival(self, t: FloatArray) -> Evaluate:
-        return lambda params: np.exp(self._log_kept(params)(np.zeros(1), t))
-
-    def _rates(self, n: IntArray) -> Evaluate:
-        """Share kept at each age; all of them at age 0."""
-        before = np.maximum(n - 1.0, 0.0)
-        return lambda params: np.exp(self._log_kept(params)(before, n.astype(np.float64)))
-
-    def _residual(
-        self, n: IntArray, discount: DiscountRate | float, horizon: HorizonLike | None
-    ) -> Evaluate:
-        from clvmodels.kernels.retention import payments, residual_lifetimes
-
-        force = self._force(discount)
-        if horizon is not None:
-            length = self._periods(horizon)
-            ages = np.arange(n.max(initial=0) + int(np.ceil(length)))
-            return lambda params: payments(self._rates(ages)(params), force, n, length)
-        if force < 0:
-            raise ParameterError(
-                f"An infinite future needs a discount rate of 0 or more, got {discount}. Give "
-                "one, or a horizon."
+    def _lifetimes(
+        self,
+        n: IntArray,
+        places: IntArray,
+        discount: DiscountRate | float,
+        horizon: HorizonLike | None,
+    ) -> FloatArray:
+        value = self._average(self._renewals.residual(discount, horizon), n, places)
+        if not np.isfinite(value).all():
+            raise UndefinedMeanError(
+                "The mean lifetime does not exist: survival falls too slowly with age. Give a "
+                "positive discount rate, or a horizon."
             )
+        return value
 
-        def evaluate(params: Params) -> FloatArray:
-            power, settled = self.model.kernel.power_tail(**params)
-            oldest = int(n.max(initial=0))
-            every = residual_lifetimes(self._log_kept(params), force, oldest, power, settled)
-            return every[:, n]
-
-        return evaluate
-
-    def _constant(self, rate: float, force: float, horizon: HorizonLike | None) -> float:
-        """The textbook's residual lifetime, r + r^2 v + r^3 v^2 + ..."""
-        from clvmodels.kernels.retention import payments
-
-        if horizon is None:
-            share = rate * np.exp(-force)
-            return float(rate / (1 - share)) if share < 1 else float("inf")
-        length = self._periods(horizon)
-        rates = np.full((1, int(np.ceil(length)) + 1), rate)
-        return float(payments(rates, force, np.ones(1, dtype=np.int64), length)[0, 0])
-
-    # from evaluations to values
-
-    def _average(self, evaluate: Evaluate) -> FloatArray:
-        values: FloatArray = self._over_draws(evaluate, self.estimate.point).mean(axis=0)
+    def _average(self, of: OfAges, n: IntArray, places: IntArray) -> FloatArray:
+        values: FloatArray = over_draws(of, n, places, self.estimate.point).mean(axis=0)
         return values
 
-    def _draws(self, evaluate: Evaluate) -> FloatArray:
-        draws = self.estimate.sample(INTERVAL_DRAWS, np.random.default_rng(0))
-        return self._over_draws(evaluate, draws)
+    def _draws(self, of: OfAges, n: IntArray, places: IntArray) -> FloatArray:
+        draws = how_many_draws(self.estimate)
+        params = drawn(self.estimate, draws, np.random.default_rng(0))
+        return over_draws(of, n, places, params)
 
-    def _ends(self, name: str, evaluate: Evaluate, level: float) -> dict[str, FloatArray]:
-        lo, hi = columnwise_quantiles(self._draws(evaluate), probabilities(level))
+    def _ends(
+        self, name: str, of: OfAges, n: IntArray, places: IntArray, level: float
+    ) -> dict[str, FloatArray]:
+        lo, hi = columnwise_quantiles(self._draws(of, n, places), probabilities(level))
         return {f"{name}_lo": lo, f"{name}_hi": hi}
 
-    def _over_draws(self, evaluate: Evaluate, params: Params) -> FloatArray:
-        return np.concatenate(
-            [
-                evaluate({name: values[i : i + _DRAWS] for name, values in params.items()})
-                for i in range(0, draws_of(params), _DRAWS)
-            ]
-        )
+    def _places(self, data: RetentionTable) -> IntArray:
+        """Where the parameters of each row's cohort are."""
+        if self.groups is None:
+            return self._place(None)
+        places = places_of(self.groups, data)
+        tell_of_strangers(self.groups, places, data.cohort, "cohorts")
+        return places
 
-    def _force(self, discount: DiscountRate | float) -> float:
-        return DiscountRate.parse(discount).force(self.period.unit) * self.period.length
-
-    def _periods(self, horizon: HorizonLike) -> float:
-        return Horizon.parse(horizon).to(self.period.unit) / self.period.length
+    def _place(self, cohort: object | None) -> IntArray:
+        """Where the parameters of one cohort are."""
+        if self.groups is None:
+            if cohort is None:
+                return np.zeros(1, dtype=np.int64)
+            raise ParameterError(
+                f"The parameters of this fit are the same for all cohorts: leave out {cohort!r}, "
+                "or fit with MCMC(groups='cohort')."
+            )
+        if cohort is None:
+            return np.array([self.groups.size - 1])
+        name = np.array([cohort], dtype=object)
+        places = self.groups.places({COHORT: name}, name)
+        tell_of_strangers(self.groups, places, name, "cohorts")
+        return places
 
 
 def _still_there(data: RetentionTable) -> RetentionTable:

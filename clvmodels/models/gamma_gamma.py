@@ -19,8 +19,8 @@ SPEND = (
         ("p", "q", "v"),
         (
             Trait("spend", "typical value of a purchase, p v / q, over the geometric mean"),
-            Trait("spend_cv_within", "variation of a customer's purchases, p^-1/2", factor=5),
-            Trait("spend_cv_between", "variation of spend over customers, q^-1/2", factor=5),
+            Trait("spend_cv_within", "variation of a customer's purchases, p^-1/2", "log", 0.5, 5),
+            Trait("spend_cv_between", "variation of spend over customers, q^-1/2", "log", 0.6, 3),
         ),
         ((1, -1, 1), (-0.5, 0, 0), (0, -0.5, 0)),
         times=(0, 0, 0),
@@ -121,7 +121,7 @@ class GammaGammaModel(SpendModel):
             weight=weight,
             compile=_objective,
             starts=_starts,
-            blocks=SPEND,
+            blocks=self.blocks,
             rows=partial(likelihood_rows, gamma_gamma.loglik),
         )
 

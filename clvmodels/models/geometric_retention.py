@@ -1,17 +1,17 @@
 """Geometric lifetimes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import ClassVar, final
 
 import numpy as np
 
-from clvmodels._typing import FloatArray, Params
+from clvmodels._typing import FloatArray
 from clvmodels.exceptions import ParameterError
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import Parameter
-from clvmodels.inference.traits import Block, Linear, Trait
+from clvmodels.inference.traits import Block, OneShare, Trait
 from clvmodels.models.fitted_retention import FittedRetention
 from clvmodels.models.retention import RetentionModel
 from clvmodels.units import HorizonLike
@@ -47,7 +47,7 @@ class GeometricRetentionModel(RetentionModel):
     key: ClassVar[str] = "geometric_retention"
     title: ClassVar[str] = "Geometric"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("theta", "pure", "probability of leaving at a renewal; retention is 1 - theta"),
+        Parameter("theta", "share", "probability of leaving at a renewal; retention is 1 - theta"),
     )
 
     @property
@@ -59,9 +59,9 @@ class GeometricRetentionModel(RetentionModel):
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """See `RetentionModel.blocks`; theta is searched as odds."""
+        """See `RetentionModel.blocks`."""
         churn = Trait("churn", "probability of leaving at a renewal", "logit", 0.25, 20)
-        return (Linear(("theta",), (churn,), ((1,),), (0,), (0,)),)
+        return (OneShare("theta", churn),)
 
     def with_params(self, *, theta: float, period: HorizonLike) -> FittedRetention:
         """A fitted model with a known parameter.
@@ -92,28 +92,10 @@ class GeometricRetentionModel(RetentionModel):
 
     def starts(self, churn: float, spread: float) -> Sequence[FloatArray]:
         """See `RetentionModel.starts`."""
-        return [np.array([churn / (1 - churn)])]
-
-    def reported(self, estimate: Estimate) -> Estimate:
-        """See `RetentionModel.reported`; searched are the odds, which no limit but 0 holds."""
-        (odds,) = estimate.point.values()
-        # d log(theta) / d log(odds); draws that leave (0, 1) take fewer than three customers
-        slope = 1 / (1 + float(odds.mean()))
-        covariance, spread = estimate.covariance, estimate.spread
-        return replace(
-            estimate,
-            point=_probability(estimate.point),
-            covariance=None if covariance is None else covariance * slope**2,
-            spread=None if spread is None else spread * slope,
-            replicates=None if estimate.replicates is None else _probability(estimate.replicates),
-        )
+        return [np.array([churn])]
 
     def notes(self, ages: int, estimate: Estimate) -> Sequence[str]:
         """See `RetentionModel.notes`."""
         if "theta" not in estimate.diagnostics.boundary:
             return []
         return ["No customer has renewed: theta runs to 1."]
-
-
-def _probability(params: Params) -> Params:
-    return {name: odds / (1 + odds) for name, odds in params.items()}

@@ -22,8 +22,8 @@ SPEND = (
         ("median", "sigma", "tau"),
         (
             Trait("spend", "median value of a purchase, over the geometric mean"),
-            Trait("spend_sd_within", "sd of the logs of a customer's purchases", factor=5),
-            Trait("spend_sd_between", "sd of the level of these logs over customers", factor=5),
+            Trait("spend_sd_within", "sd of the logs of a customer's purchases", "log", 0.5, 5),
+            Trait("spend_sd_between", "sd of their level over customers", "log", 0.6, 3),
         ),
         ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
         times=(0, 0, 0),
@@ -139,7 +139,7 @@ class LognormalNormalModel(SpendModel):
             weight=weight,
             compile=_objective,
             starts=_starts,
-            blocks=SPEND,
+            blocks=self.blocks,
             rows=partial(likelihood_rows, lognormal_normal.loglik),
         )
 

@@ -24,6 +24,8 @@ class Customers(Protocol):
     def customer_id(self) -> AnyArray: ...
     @property
     def columns(self) -> Mapping[str, AnyArray]: ...
+    @property
+    def weights(self) -> FloatArray: ...
 
 
 def groups_for(method: Method | None, data: Customers) -> Groups | None:
@@ -37,7 +39,7 @@ def groups_for(method: Method | None, data: Customers) -> Groups | None:
     asked = getattr(method, "groups", None)
     if asked is None:
         return None
-    return Groups.of(column_names(asked), data.columns, data.customer_id)
+    return Groups.of(column_names(asked), data.columns, data.customer_id, data.weights)
 
 
 def columns_of(data: Any, design: Design | None, groups: Groups | None) -> FloatArray | None:
@@ -47,7 +49,7 @@ def columns_of(data: Any, design: Design | None, groups: Groups | None) -> Float
     parts = [] if design is None else [design.matrix(data)]
     if groups is not None:
         places = groups.places(data.columns, data.customer_id)
-        _tell_of_strangers(data, groups, places)
+        tell_of_strangers(groups, places, data.customer_id, "customers")
         parts.append(places[:, None].astype(np.float64))
     return np.hstack(parts)
 
@@ -92,14 +94,15 @@ def own_params(
     return params if design is None else design.row_params(params, z)
 
 
-def _tell_of_strangers(data: Customers, groups: Groups, places: IntArray) -> None:
+def tell_of_strangers(groups: Groups, places: IntArray, ids: AnyArray, of: str) -> None:
+    """Warn where rows are of groups that were not fitted; `of` says what the ids are of."""
     strange = ~groups.seen(places)
     if strange.any():
-        first = data.customer_id[strange][:5].tolist()
+        first = ", ".join(map(str, dict.fromkeys(ids[strange][:5].tolist())))
         warnings.warn(
             f"{int(strange.sum()):,} of {len(places):,} rows are of a {' / '.join(groups.columns)} "
-            f"that was not fitted (customers {', '.join(map(str, first))}, ...). They get what is "
-            "known of a new group: the population, and how far groups differ.",
+            f"that was not fitted (first {of}: {first}). They get what is known of a new group: "
+            "the population, and how far groups differ.",
             DataWarning,
             stacklevel=5,
         )

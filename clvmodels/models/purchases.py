@@ -140,6 +140,7 @@ class PurchaseModel(ABC):
             about = design.sentences(estimate)
         elif groups is None:
             about = self.notes(problem, estimate)
+        about = [*about, *_silent(problem)]
         loud = _influential(data, histories, problem, estimate)
         notes = (*estimate.diagnostics.notes, *about, *loud)
         estimate = replace(estimate, diagnostics=replace(estimate.diagnostics, notes=notes))
@@ -265,6 +266,22 @@ def _litt(data: Summary) -> FloatArray:
         "logarithms of the times between them. Make it of the log with rfm_summary(..., "
         "litt=True), or give a litt column."
     )
+
+
+def _silent(problem: Problem) -> list[str]:
+    """Name the groups in which nobody bought again."""
+    if problem.groups is None:
+        return []
+    code = problem.data["group"].astype(np.int64)
+    repeats = np.bincount(code, problem.weight * problem.data["x"])
+    names = [problem.groups.names[k] for k in np.flatnonzero(repeats == 0)]
+    if not names:
+        return []
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return [
+        f"Nobody bought again in {len(names):,} of {len(problem.groups):,} groups ({shown}): their "
+        "parameters rest on the other groups, and on how long their customers have been silent."
+    ]
 
 
 def _influential(data: Summary, h: Histories, problem: Problem, estimate: Estimate) -> list[str]:

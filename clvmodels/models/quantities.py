@@ -67,8 +67,9 @@ class Quantities:
         return replace(self, clock=self.clock.set_to(data))
 
     def histories(self, data: Summary) -> Histories:
-        """Distinct histories with their covariates, in the model's time."""
-        return self.clock.histories(data, columns_of(data, self.design, self.groups))
+        """Distinct histories with their covariates, in the model's time; group after group."""
+        h = self.clock.histories(data, columns_of(data, self.design, self.groups))
+        return h if self.groups is None else _by_group(h)
 
     def newcomer(self, covariates: Mapping[str, float] | None) -> Histories:
         """A customer who has just bought for the first time."""
@@ -79,11 +80,7 @@ class Quantities:
 
     def alive(self) -> Evaluate:
         """P(alive)."""
-
-        def evaluate(params: Params, block: Block) -> FloatArray:
-            return self._alive(self.at(params, block.z), block)
-
-        return evaluate
+        return self._each_at_its_own(self._alive)
 
     def alive_after(self, t: float) -> Evaluate:
         """P(alive) after another `t`, whatever is bought until then."""
@@ -116,19 +113,17 @@ class Quantities:
             out: FloatArray = self.kernel.pmf_if_alive(np.float64(n), x, T, length, **params)
             return out
 
-        def evaluate(params: Params, block: Block) -> FloatArray:
-            params = self.at(params, block.z)
+        def at_their(params: Params, block: Block) -> FloatArray:
             alive = self._alive(params, block)
             out = alive * self._mixed(if_alive, params, block, interpolated=False)
             return out + (1 - alive) if n == 0 else out
 
-        return evaluate
+        return self._each_at_its_own(at_their)
 
     def no_purchase(self, t: FloatArray) -> Evaluate:
         """P(no purchase within t), for one `t` per history."""
 
-        def evaluate(params: Params, block: Block) -> FloatArray:
-            params = self.at(params, block.z)
+        def at_their(params: Params, block: Block) -> FloatArray:
             alive = self._alive(params, block)
             length = self.clock.elapsed(t[block.rows])
             silent = [
@@ -137,13 +132,12 @@ class Quantities:
             ]
             return alive * self._over_stages(silent, params, block) + (1 - alive)
 
-        return evaluate
+        return self._each_at_its_own(at_their)
 
     def pmf_by_age(self, n: int) -> Evaluate:
         """P(exactly n purchases by their age) of customers of whom only the age is known."""
 
-        def evaluate(params: Params, block: Block) -> FloatArray:
-            params = self.at(params, block.z)
+        def at_their(params: Params, block: Block) -> FloatArray:
             zero = np.zeros(len(block.T))
             alive = self.kernel.prob_alive(zero, zero, zero, **params)
             out: FloatArray = alive * self.kernel.pmf_if_alive(
@@ -151,7 +145,7 @@ class Quantities:
             )
             return out + (1 - alive) if n == 0 else out
 
-        return evaluate
+        return self._each_at_its_own(at_their)
 
     def discounted(self, discount: DiscountRate, begin: float, end: float) -> Evaluate:
         """Purchases from `begin` to `end`, discounted from now."""
@@ -240,6 +234,23 @@ class Quantities:
                 out.setdefault(name, np.empty(len(draw)))[rows] = values[0]
         return out
 
+    def _each_at_its_own(self, quantity: Evaluate) -> Evaluate:
+        """A quantity at the parameters of each history.
+
+        Where these differ by group alone, group by group, so that they are of shape (draws, 1).
+        """
+
+        def evaluate(params: Params, block: Block) -> FloatArray:
+            if self.groups is None or self.design is not None:
+                return quantity(self.at(params, block.z), block)
+            place = block.z[:, -1]
+            ends = np.flatnonzero(np.diff(place)) + 1
+            parts = [_part(block, rows) for rows in np.split(np.arange(len(place)), ends)]
+            values = [quantity(self.at(params, part.z[:1]), part) for part in parts]
+            return np.concatenate(values, axis=1)
+
+        return evaluate
+
     def _elapsed(self, t: float) -> FloatArray:
         return self.clock.elapsed(np.array([t]))
 
@@ -260,11 +271,10 @@ class Quantities:
     def _if_alive(self, quantity: _OfAge, per_pair: int = 1) -> Evaluate:
         """P(alive) times a quantity of those alive."""
 
-        def evaluate(params: Params, block: Block) -> FloatArray:
-            params = self.at(params, block.z)
+        def at_their(params: Params, block: Block) -> FloatArray:
             return self._alive(params, block) * self._mixed(quantity, params, block, per_pair)
 
-        return evaluate
+        return self._each_at_its_own(at_their)
 
     def _mixed(
         self,
@@ -276,7 +286,7 @@ class Quantities:
     ) -> FloatArray:
         """A quantity of (x, T) per history, mixed over the stages of a purchase in the making."""
         smooth = self.model.smooth_in
-        interpolated &= bool(smooth) and self.design is None and self.groups is None
+        interpolated &= bool(smooth) and self.design is None
         shift = float(min((params[name].min() for name in smooth), default=0.0))
 
         def of_age(x: FloatArray, T: FloatArray) -> FloatArray:
@@ -298,6 +308,31 @@ class Quantities:
         weights = self.kernel.stage_weights(block.x, block.t_x, block.T, **params)
         out: FloatArray = np.einsum("kij,kij->ij", weights, np.broadcast_arrays(*values))
         return out
+
+
+def _by_group(h: Histories) -> Histories:
+    """The histories in the order of their groups, and in each by x, then T."""
+    order = np.lexsort((h.T, h.x, h.z[:, -1]))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    columns = {name: getattr(h, name)[order] for name in ("x", "t_x", "T", "z", "weight")}
+    return replace(h, **columns, inverse=place[h.inverse])
+
+
+def _part(block: Block, rows: IntArray) -> Block:
+    """Some rows of a block, which are ordered by x, then T."""
+    x, T = block.x[rows], block.T[rows]
+    new = np.append(True, (np.diff(x) > 0) | (np.diff(T) != 0))
+    return Block(
+        rows=block.rows[rows],
+        x=x,
+        t_x=block.t_x[rows],
+        T=T,
+        z=block.z[rows],
+        ages_x=x[new],
+        ages_T=T[new],
+        pair=np.cumsum(new) - 1,
+    )
 
 
 def _some(params: Params, columns: slice) -> Params:

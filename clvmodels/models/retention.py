@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from clvmodels._typing import AnyArray, FloatArray, Params
-from clvmodels.data.retention import RetentionTable
+from clvmodels._typing import AnyArray, FloatArray, IntArray, Params
+from clvmodels.data.retention import COHORT, RetentionTable
 from clvmodels.exceptions import DataError
 from clvmodels.inference.estimate import Estimate, Method
+from clvmodels.inference.groups import Groups, column_names
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Objective, Parameter, Problem
 from clvmodels.inference.traits import Block
@@ -57,10 +58,6 @@ class RetentionModel(ABC):
         """
 
     @abstractmethod
-    def reported(self, estimate: Estimate) -> Estimate:
-        """The estimate in the parameters that users know, from those that are searched."""
-
-    @abstractmethod
     def notes(self, ages: int, estimate: Estimate) -> Sequence[str]:
         """What a reader of estimates from so many different ages should know."""
 
@@ -73,7 +70,8 @@ class RetentionModel(ABC):
             Cohorts of any ages, or individual durations. The likelihood is evaluated once per age,
             however many customers there are.
         method : Method, optional
-            ``MLE()`` if not given; ``Bootstrap()``, ...
+            ``MLE()`` if not given; ``Bootstrap()``, ... With ``MCMC(groups="cohort")`` every cohort
+            has parameters of its own, partially pooled.
 
         Returns
         -------
@@ -83,7 +81,8 @@ class RetentionModel(ABC):
         Raises
         ------
         DataError
-            If `data` is something else, or nobody has faced a renewal or left yet.
+            If `data` is something else, or nobody has faced a renewal or left yet; if groups are
+            asked for that are not cohorts.
 
         Examples
         --------
@@ -95,11 +94,15 @@ class RetentionModel(ABC):
         """
         from clvmodels.models.fitted_retention import FittedRetention
 
-        ages = _ages_faced(check_retention(data))
-        estimate = self.reported(run(method, self.problem(*data.distinct())))
+        ages, groups = _ages_faced(check_retention(data)), cohorts_for(method, data)
+        if groups is None:
+            problem = self.problem(*data.distinct())
+        else:
+            problem = self.by_cohort(data.distinct_by_cohort(), groups)
+        estimate = run(method, problem)
         notes = (*estimate.diagnostics.notes, *self.notes(ages, estimate))
         estimate = replace(estimate, diagnostics=replace(estimate.diagnostics, notes=notes))
-        return FittedRetention(estimate=estimate, model=self, period=data.period)
+        return FittedRetention(estimate, self, data.period, groups)
 
     def problem(self, duration: FloatArray, churned: AnyArray, customers: FloatArray) -> Problem:
         """The likelihood of so many customers of each duration and fate."""
@@ -113,6 +116,12 @@ class RetentionModel(ABC):
             blocks=self.blocks,
             rows=self._rows,
         )
+
+    def by_cohort(self, data: RetentionTable, groups: Groups) -> Problem:
+        """The likelihood of the rows of a table, each with the parameters of its cohort."""
+        problem = self.problem(data.duration, data.churned, data.customers)
+        code = places_of(groups, data).astype(np.float64) - 1
+        return replace(problem, data={**problem.data, "group": code}, groups=groups)
 
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
@@ -136,6 +145,8 @@ class RetentionModel(ABC):
         from clvmodels.kernels.retention import renewals
 
         kept, lost = renewals(data["duration"], data["churned"], weight)
+        if not (kept + lost).any():  # a cohort that has not faced a renewal yet
+            return _says_nothing
         return partial(self.kernel.nll_grad_hess, kept=kept, lost=lost)
 
     def _rows(self, data: Mapping[str, FloatArray], params: Params) -> FloatArray:
@@ -155,6 +166,35 @@ class RetentionModel(ABC):
         # at the second renewal it is alpha / (alpha + beta + 1)
         spread = old / (young - old) if young > 1.01 * old else 100.0
         return self.starts(float(young), float(np.clip(spread, 0.05, 100.0)))
+
+
+def _says_nothing(theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    return 0.0, np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
+
+
+def cohorts_for(method: Method | None, data: RetentionTable) -> Groups | None:
+    """The cohorts, if a method pools over them.
+
+    Raises
+    ------
+    DataError
+        If it is to pool over something else: a table knows nothing more of its customers.
+    """
+    asked = getattr(method, "groups", None)
+    if asked is None:
+        return None
+    columns = column_names(asked)
+    if columns != (COHORT,):
+        raise DataError(
+            f"A RetentionTable has no group column {', '.join(columns)}: its only one is {COHORT}. "
+            f"Give groups={COHORT!r}, with cohorts named by what they are to be grouped by."
+        )
+    return Groups.of(columns, {COHORT: data.cohort}, np.arange(len(data)), data.customers)
+
+
+def places_of(groups: Groups, data: RetentionTable) -> IntArray:
+    """The column of the parameters of each row's cohort."""
+    return groups.places({COHORT: data.cohort}, np.arange(len(data)))
 
 
 def check_retention(data: RetentionTable) -> RetentionTable:

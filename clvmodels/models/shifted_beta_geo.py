@@ -100,10 +100,6 @@ class ShiftedBetaGeoModel(RetentionModel):
         mean = np.array([churn, 1 - churn])
         return [spread * mean, mean, 30 * mean]
 
-    def reported(self, estimate: Estimate) -> Estimate:
-        """See `RetentionModel.reported`; searched are the parameters themselves."""
-        return estimate
-
     def notes(self, ages: int, estimate: Estimate) -> Sequence[str]:
         """See `RetentionModel.notes`."""
         return [*churn_limits(ages, len(self.parameters), estimate), *no_mean(estimate, 1.0)]

@@ -58,13 +58,13 @@ class SpendModel(ABC):
 
     @property
     @abstractmethod
-    def covariates(self) -> Covariates:
-        """Columns that the value of a purchase depends on."""
+    def blocks(self) -> tuple[Block, ...]:
+        """What priors are about."""
 
     @property
     @abstractmethod
-    def blocks(self) -> tuple[Block, ...]:
-        """What priors are about."""
+    def covariates(self) -> Covariates:
+        """Columns that the value of a purchase depends on."""
 
     @abstractmethod
     def problem(self, x: FloatArray, m: FloatArray, weight: FloatArray) -> Problem:
@@ -209,6 +209,10 @@ class FittedSpend(FittedModel):
     def _parameters(self) -> tuple[Parameter, ...]:
         effects = () if self.design is None else self.design.parameters_at(self.params)
         return (*self.model.parameters, *effects)
+
+    @property
+    def _pooled(self) -> tuple[Groups | None, tuple[Block, ...]]:
+        return self.groups, self.model.blocks
 
     @property
     def _title(self) -> str:

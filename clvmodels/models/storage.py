@@ -18,7 +18,8 @@ from clvmodels._files import whole_file
 from clvmodels._typing import FloatArray, Params
 from clvmodels.data.calendar import CalendarIndex
 from clvmodels.exceptions import DataError
-from clvmodels.inference.estimate import Diagnostics, Estimate
+from clvmodels.inference.estimate import Diagnostics, Estimate, Sampling
+from clvmodels.inference.groups import Groups
 from clvmodels.models.clock import Clock, OpportunityClock, PlainClock, SeasonalClock
 from clvmodels.units import Horizon, TimeUnit
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from clvmodels.models.spend import FittedSpend
 
 FORMAT = "clvmodels"
-VERSION = 2
+VERSION = 3
+_SAME = "point"  # of replicates that are the draws of the point
+_OLDEST = 2  # which knew neither groups nor how posteriors were sampled
 
 
 def dump_purchases(fit: "FittedPurchases") -> dict[str, Any]:
@@ -38,6 +41,7 @@ def dump_purchases(fit: "FittedPurchases") -> dict[str, Any]:
         "choices": asdict(fit.model),  # type: ignore[call-overload]
         "clock": _dump_clock(fit.clock),
         "design": None if fit.design is None else fit.design.to_dict(),
+        "groups": dump_groups(fit.groups),
         "estimate": dump_estimate(fit.estimate),
     }
 
@@ -49,8 +53,20 @@ def dump_spend(fit: "FittedSpend") -> dict[str, Any]:
         "model": fit.model.key,
         "choices": asdict(fit.model),  # type: ignore[call-overload]
         "design": None if fit.design is None else fit.design.to_dict(),
+        "groups": dump_groups(fit.groups),
         "estimate": dump_estimate(fit.estimate),
     }
+
+
+def dump_groups(groups: Groups | None) -> dict[str, Any] | None:
+    """Groups as a JSON value."""
+    return None if groups is None else groups.to_dict()
+
+
+def load_groups(document: Mapping[str, Any]) -> Groups | None:
+    """The groups of a fit's document; there are none in those of earlier versions."""
+    groups = document.get("groups")
+    return None if groups is None else Groups.from_dict(groups)
 
 
 def dump_horizon(horizon: Horizon) -> list[Any]:
@@ -124,7 +140,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
             f"{path} has schema version {version}, this clvmodels reads up to {VERSION}. "
             "Upgrade clvmodels."
         )
-    if version < VERSION:
+    if version < _OLDEST:
         raise DataError(
             f"{path} was saved by an earlier clvmodels (schema version {version}), which knew "
             "neither clocks nor covariates. Fit again."
@@ -140,10 +156,11 @@ def dump_estimate(estimate: Estimate) -> dict[str, Any]:
         "covariance": _dump_array(estimate.covariance),
         "covariance_note": estimate.covariance_note,
         "spread": _dump_array(estimate.spread),
-        "replicates": _dump_params(estimate.replicates),
+        "replicates": _SAME if _is_point(estimate) else _dump_params(estimate.replicates),
         "loglik": estimate.loglik,
         "customers": estimate.customers,
         "fingerprint": list(estimate.fingerprint),
+        "scales": dict(estimate.scales),
         "diagnostics": asdict(estimate.diagnostics),
     }
 
@@ -153,7 +170,9 @@ def load_estimate(document: Mapping[str, Any]) -> Estimate:
     diagnostics = dict(document["diagnostics"])
     for name in ("boundary", "notes"):
         diagnostics[name] = tuple(diagnostics[name])
-    point = _load_params(document["point"])
+    if diagnostics.get("sampling") is not None:
+        diagnostics["sampling"] = Sampling(**diagnostics["sampling"])
+    point, replicates = _load_params(document["point"]), document["replicates"]
     if point is None:
         raise ValueError("no parameters")
     return Estimate(
@@ -162,12 +181,21 @@ def load_estimate(document: Mapping[str, Any]) -> Estimate:
         covariance=_load_array(document["covariance"]),
         covariance_note=document["covariance_note"],
         spread=_load_array(document["spread"]),
-        replicates=_load_params(document["replicates"]),
+        replicates=point if replicates == _SAME else _load_params(replicates),
         loglik=document["loglik"],
         customers=document["customers"],
         fingerprint=tuple(document["fingerprint"]),
+        scales=document.get("scales", {}),
         diagnostics=Diagnostics(**diagnostics),
     )
+
+
+def _is_point(estimate: Estimate) -> bool:
+    """Whether the replicates are the draws that predictions are averaged over."""
+    if estimate.replicates is None:
+        return False
+    pairs = zip(estimate.point.values(), estimate.replicates.values(), strict=True)
+    return all(np.array_equal(values, others) for values, others in pairs)
 
 
 def _dump_params(params: Params | None) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable
+from functools import partial
 from html import escape
 from importlib.metadata import version
 from typing import Final, NamedTuple
@@ -16,6 +17,7 @@ from clvmodels.report.displays import (
     Display,
     FrequencyHistogram,
     League,
+    Shrinkage,
     Tracking,
     ValueDistribution,
 )
@@ -61,6 +63,7 @@ def displays(study: Study) -> list[Callable[[], Display]]:
         lambda: AliveMatrix.of(study.name, study.value.purchases, study.base),
         lambda: ValueDistribution.of(value, currency),
         lambda: Concentration.of({"lifetime value": value}),
+        *_shrinkages(study),
     ]
 
 
@@ -109,6 +112,17 @@ def _models(study: Study) -> dict[str, FittedCLV]:
     fits = study.comparison.models
     names = [study.name, *(n for n in table["method"][table["kind"] == "model"] if n != study.name)]
     return {n: fit for n in names if isinstance(fit := fits.get(n), FittedCLV)}
+
+
+def _shrinkages(study: Study) -> list[Callable[[], Display]]:
+    """What pooling did to the leading traits of models with groups."""
+    fits = [part for fit in _models(study).values() for part in (fit.purchases, fit.spend)]
+    return [
+        partial(Shrinkage.of, fit, block.traits[0].name, study.level)
+        for fit in fits
+        if fit.groups is not None
+        for block in fit.model.blocks
+    ]
 
 
 def _cards(study: Study) -> list[Card]:

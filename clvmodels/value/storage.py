@@ -23,6 +23,7 @@ from clvmodels.models.storage import (
     dump_spend,
     load_clock,
     load_estimate,
+    load_groups,
     load_horizon,
     read_json,
 )
@@ -93,18 +94,25 @@ def _load_purchases(document: Mapping[str, Any]) -> FittedPurchases:
         model,
         load_clock(document["clock"]),
         _load_design(document, model),
+        load_groups(document),
     )
 
 
 def _load_spend(document: Mapping[str, Any]) -> FittedSpend:
     model = SPEND_MODELS[document["model"]](**_choices(document))
-    return FittedSpend(load_estimate(document["estimate"]), model, _load_design(document, model))
+    return FittedSpend(
+        load_estimate(document["estimate"]),
+        model,
+        _load_design(document, model),
+        load_groups(document),
+    )
 
 
 def _load_retention(document: Mapping[str, Any]) -> FittedRetention:
     model = RETENTION_MODELS[document["model"]](**document["choices"])
     period = load_horizon(document["period"])
-    return FittedRetention(load_estimate(document["estimate"]), model, period)
+    estimate = load_estimate(document["estimate"])
+    return FittedRetention(estimate, model, period, load_groups(document))
 
 
 def _choices(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,12 +135,13 @@ def test_derivatives_of_the_bdw(alpha, beta, c):
 @given(odds=log_uniform(-9, 9))
 def test_derivatives_of_the_geometric(odds):
     kept, lost = retention.renewals(DURATION, CHURNED, WEIGHT)
+    theta = odds / (1 + odds)
 
     def nll(x):
-        return kept.sum() * mp.log(1 + x) - lost.sum() * (mp.log(x) - mp.log(1 + x))
+        return -kept.sum() * mp.log(1 - x) - lost.sum() * mp.log(x)
 
-    got = geometric_retention.nll_grad_hess(np.array([odds]), kept, lost)
-    for mine, exact in zip(got, gradient_hessian(nll, [odds]), strict=True):
+    got = geometric_retention.nll_grad_hess(np.array([theta]), kept, lost)
+    for mine, exact in zip(got, gradient_hessian(nll, [theta]), strict=True):
         np.testing.assert_allclose(np.ravel(mine), np.ravel(exact), rtol=1e-12, atol=1e-12)
 
 
