@@ -53,6 +53,18 @@ value.predict(rfm, "12 months")
     assert loaded_by(code) & unwanted == set()
 
 
+@pytest.mark.parametrize("method", ["MLE()", "MAP()", "Laplace(draws=50)"])
+def test_only_chains_need_pymc_and_its_family(method):
+    code = f"""
+import clvmodels as clv
+rfm = clv.RFMSummary.from_arrays([2, 0, 1, 4] * 9, [30.4, 0, 3, 9] * 9, [38.9, 38.9, 20, 30] * 9,
+                                 monetary_value=[22.35, 0, 20, 21] * 9, time_unit="week")
+model = clv.CLVModel(clv.NBDModel(), clv.GammaGammaModel(), discount=0)
+model.fit(rfm, clv.{method}).totals(rfm, "12 months")
+"""
+    assert loaded_by(code) & {"pymc", "pytensor", "arviz", "nutpie", "matplotlib"} == set()
+
+
 def test_import_is_quick():
     run("import clvmodels")  # compiled once
     took = []
@@ -95,6 +107,8 @@ def test_public_names_are_the_promised_ones():
         "datasets", "textbook", "rfm_summary", "rfm_sql", "RFMSummary", "calibration_holdout_split",
         "NBDModel", "BetaGeoModel", "ModifiedBetaGeoModel", "GammaGammaModel", "MLE", "Bootstrap",
         "Lifetimes", "CLVModel", "TextbookModel", "load", "DiscountRate", "Horizon", "TimeUnit",
+        "MAP", "Laplace", "MCMC", "Prior", "Flat", "GroupSpread", "describe_priors",
+        "prior_predictive", "prior_sensitivity", "loo", "simulation_based_calibration",
     }  # fmt: skip
     assert promised <= set(clv.__all__)
     assert clv.__version__

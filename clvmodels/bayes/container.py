@@ -20,8 +20,8 @@ def import_arviz() -> Any:
 def few_draws() -> Iterator[None]:
     """Silence about chains that are shorter than they are many: diagnostics tell of them."""
     with warnings.catch_warnings():
-        # arviz 0.23, data/base.py, numpy_to_data_array
-        warnings.filterwarnings("ignore", "More chains", UserWarning)
+        # arviz 0.23, data/base.py, and arviz-base 1.x, base.py
+        warnings.filterwarnings("ignore", "More chains|Found chain dimension", UserWarning)
         yield
 
 

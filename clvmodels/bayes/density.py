@@ -14,8 +14,7 @@ which is v itself for lambda = 1 (centred: for groups with many data), (v - P) /
 programs, ICML, section 4.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeAlias, final
 
@@ -24,11 +23,10 @@ import numpy as np
 from clvmodels._typing import FloatArray, IntArray
 from clvmodels.bayes.priors import TraitPriors
 from clvmodels.inference.groups import Groups
-from clvmodels.inference.problem import Problem
+from clvmodels.inference.problem import Problem, Sums
 from clvmodels.inference.traits import TraitMap
 
 Position: TypeAlias = FloatArray
-_USUAL_SPREAD = 0.1  # sd between groups by which to judge how much the data say of one
 _OUTERMOST = 80.0  # logs of parameters beyond which the density is taken for 0
 
 
@@ -64,11 +62,11 @@ class Density:
     problem: Problem
     priors: TraitPriors
     levels: tuple[Level, ...] = ()
-    _parts: list[Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        parts = [part.compile(part.data, part.weight) for part in self.problem.by_group()]
-        object.__setattr__(self, "_parts", parts)
+    @cached_property
+    def sums(self) -> Sums:
+        """The likelihood."""
+        return self.problem.summed()
 
     @cached_property
     def traits(self) -> TraitMap:
@@ -153,13 +151,13 @@ class Density:
         if not np.abs(logs).max() < _OUTERMOST:
             return -np.inf, np.zeros_like(eta)
         theta = np.exp(logs)
-        nll, gradient, _ = self._parts[0](theta)
+        (nll,), (gradient,) = self.sums.value_and_gradient(theta[None])
         if not (np.isfinite(nll) and np.isfinite(gradient).all()):
             return -np.inf, np.zeros_like(eta)
         off = eta - self._prior_centre
         pull = self._prior_precision * off
         slope = self.traits.pull(eta, gradient * theta)
-        return -nll - 0.5 * float(pull @ off), -slope - pull
+        return float(-nll - 0.5 * pull @ off), -slope - pull
 
     @cached_property
     def _prior_centre(self) -> FloatArray:
@@ -178,10 +176,8 @@ class Density:
         if not (np.abs(logs) < _OUTERMOST).all():
             return -np.inf, leaves, shared
         theta = np.exp(logs)
-        nll, gradient = 0.0, np.empty_like(theta)
-        for k, part in enumerate(self._parts):
-            value, gradient[k], _ = part(theta[k])
-            nll += value
+        values, gradient = self.sums.value_and_gradient(theta)
+        nll = float(values.sum())
         if not (np.isfinite(nll) and np.isfinite(gradient).all()):
             return -np.inf, leaves, shared
         slope = -self.traits.pull(eta, gradient * theta)
@@ -262,27 +258,29 @@ class Density:
         }
 
 
-def density_of(problem: Problem, priors: TraitPriors, curvature: FloatArray) -> Density:
-    """The density of a problem, with each group centred as far as its data pin it down.
+def density_of(
+    problem: Problem, priors: TraitPriors, curvature: FloatArray, spread: FloatArray
+) -> Density:
+    """The density of a problem with groups, each centred as far as its data pin it down.
 
-    `curvature` (groups, traits) says how much: the information of each group's data on each trait.
+    `curvature` (groups, traits) is the information that each group's data have on each trait, and
+    `spread` (levels, traits) says how far groups differ.
     """
     groups = problem.groups
-    if groups is None:
-        return Density(problem, priors)
-    usual = _USUAL_SPREAD**2
-    leaf = _level(groups.parents if groups.nested else np.zeros(len(groups), int), curvature)
-    if not groups.nested:
-        return Density(problem, priors, (leaf,))
+    if groups is None or not groups.nested:
+        none = np.zeros(len(curvature), dtype=np.int64)
+        return Density(problem, priors, (_level(none, curvature, spread[0]),))
     # what is known of an outer group: its groups, each blurred by how far groups differ
-    known = curvature / (1 + usual * curvature)
+    known = curvature / (1 + spread[1] ** 2 * curvature)
     sums = np.zeros((len(groups.outer), curvature.shape[1]))
     np.add.at(sums, groups.parents, known)
-    return Density(problem, priors, (_level(np.zeros(len(groups.outer), int), sums), leaf))
+    none = np.zeros(len(sums), dtype=np.int64)
+    levels = _level(none, sums, spread[0]), _level(groups.parents, curvature, spread[1])
+    return Density(problem, priors, levels)
 
 
-def _level(parent: IntArray, information: FloatArray) -> Level:
-    share = _USUAL_SPREAD**2 * information
+def _level(parent: IntArray, information: FloatArray, spread: FloatArray) -> Level:
+    share = spread**2 * information
     return Level(parent, share / (1 + share))
 
 

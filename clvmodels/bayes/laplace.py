@@ -9,19 +9,20 @@ from typing import final
 import numpy as np
 
 from clvmodels._cores import usable_cores
-from clvmodels._typing import FloatArray, IntArray
+from clvmodels._typing import FloatArray
 from clvmodels.bayes.density import Density
 from clvmodels.bayes.map import mode
 from clvmodels.bayes.posterior import Draws
 from clvmodels.bayes.priors import Priors
+from clvmodels.bayes.proposals import around_draws, around_mode, resampled
 from clvmodels.exceptions import FitError, FitWarning, ParameterError
 from clvmodels.inference.estimate import Estimate, Sampling
 from clvmodels.inference.problem import Problem
 from clvmodels.inference.psis import RELIABLE, effective_size, smoothed
 
-_DEGREES = 8  # of freedom of the proposals: tails heavier than a normal's keep weights bounded
-_ALONG = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0])  # standard deviations from the mode
-_WIDEST = 10.0
+_GOOD = 0.5  # k-hat at which draws around the mode do
+_REFINEMENTS = 2
+_TOO_FEW = 20.0  # draws that say next to nothing of where others should be
 _FEW = 100.0  # independent draws below which interval ends wander
 
 
@@ -31,9 +32,11 @@ class Laplace:
     """The posterior in well under a second: a normal at its mode, corrected by importance weights.
 
     Draws come from Student's t distribution around the mode with the curvature there, wider on
-    sides to which the posterior leans; weights by the exact posterior density, Pareto-smoothed, turn them into draws of the posterior
-    itself. The diagnostics give Pareto's k-hat, which says whether that worked (at most 0.7), and
-    how many independent draws the result is worth. If it did not, use `MCMC`.
+    sides to which the posterior leans, and where that does not do, around such draws once more;
+    weights by the exact posterior density, Pareto-smoothed,
+    turn them into draws of the posterior itself. The diagnostics give Pareto's k-hat, which says
+    whether that worked (at most 0.7), and how many independent draws the result is worth. If it did
+    not, use `MCMC`.
 
     Parameters
     ----------
@@ -83,25 +86,32 @@ class Laplace:
         density = Density(problem, known)
         centre, factor = gaussian_at(at_mode, density)
         rng = np.random.default_rng(seeds(self.seed, problem.model))
-        noise = rng.standard_normal((self.draws, len(centre)))
+
+        def posterior(eta: FloatArray) -> FloatArray:
+            return _log_likelihoods(density, eta) + known.log_density(eta)
+
         if not self.psis:
-            eta = centre + noise @ factor.T
-            log_lik = _log_likelihoods(problem, density, eta)
+            eta = centre + rng.standard_normal((self.draws, len(centre))) @ factor.T
+            log_lik = _log_likelihoods(density, eta)
             sampling = Sampling(self.draws, 1, float(self.draws))
             return self._finished(at_mode, density, eta, log_lik, sampling)
-        noise /= np.sqrt(rng.chisquare(_DEGREES, (self.draws, 1)) / _DEGREES)
-        widths = _widths(problem, density, centre, factor)
-        width = np.where(noise < 0, widths[0], widths[1])
-        eta = centre + (noise * width) @ factor.T
-        log_lik = _log_likelihoods(problem, density, eta)
-        power = -0.5 * (_DEGREES + len(centre))
-        proposal = power * np.log1p((noise**2).sum(axis=1) / _DEGREES) - np.log(width).sum(axis=1)
-        weights, k = smoothed(log_lik + known.log_density(eta) - proposal)
-        kept = _resampled(np.exp(weights), self.draws, rng)
+        eta, log_q = around_mode(self.draws, centre, factor, posterior, rng)
+        log_p = posterior(eta)
+        weights, k = smoothed(log_p - log_q)
+        for _ in range(_REFINEMENTS):
+            if k <= _GOOD or effective_size(weights) < _TOO_FEW:
+                break
+            other, log_q = around_draws(self.draws, eta, np.exp(weights), rng)
+            other_p = posterior(other)
+            other_weights, other_k = smoothed(other_p - log_q)
+            if other_k < k:
+                eta, log_p, weights, k = other, other_p, other_weights, other_k
+        kept = resampled(np.exp(weights), self.draws, rng)
         sampling = Sampling(
             self.draws, 1, float(effective_size(weights)), pareto_k=max(float(k), 0.0)
         )
-        return self._finished(at_mode, density, eta[kept], log_lik[kept], sampling)
+        log_lik = (log_p - known.log_density(eta))[kept]
+        return self._finished(at_mode, density, eta[kept], log_lik, sampling)
 
     def _finished(
         self,
@@ -176,44 +186,12 @@ def check_count(name: str, value: object, least: int = 1) -> None:
         raise ParameterError(f"{name} must be a whole number, at least {least}, got {value!r}.")
 
 
-def _widths(
-    problem: Problem, density: Density, centre: FloatArray, factor: FloatArray
-) -> FloatArray:
-    """How much wider than the normal the posterior is on either side of each axis.
-
-    Geweke (1989), Bayesian inference in econometric models using Monte Carlo integration,
-    Econometrica 57(6), 1317-1339, section 5: the largest scale at which a normal falls as slowly as
-    the density does somewhere on the way.
-    """
-    size = len(centre)
-    steps = np.concatenate([-_ALONG, _ALONG])
-    eta = centre + (steps[:, None, None] * factor.T).reshape(-1, size)
-    eta = np.vstack([centre, eta])
-    value = _log_likelihoods(problem, density, eta) + density.priors.log_density(eta)
-    fall = np.maximum(value[0] - value[1:], 1e-3).reshape(2, len(_ALONG), size)
-    scale = np.abs(_ALONG)[:, None] / np.sqrt(2 * fall)
-    widths: FloatArray = np.clip(scale.max(axis=1), 1 / _WIDEST, _WIDEST)
-    return widths
-
-
-def _log_likelihoods(problem: Problem, density: Density, eta: FloatArray) -> FloatArray:
+def _log_likelihoods(density: Density, eta: FloatArray) -> FloatArray:
     """Log-likelihood at each of many eta, on all cores; minus infinity far outside."""
-    terms = problem.compile(problem.data, problem.weight)
-    logs = density.traits.back(eta)
-
-    def one(position: FloatArray) -> float:
-        value = -terms(np.exp(position))[0]
-        return value if np.isfinite(value) else -np.inf
-
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        return np.array(list(pool.map(one, logs)))
-
-
-def _resampled(weights: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
-    """Indices of `n` draws in random order, each as often as its weight says, to a fraction.
-
-    Systematic resampling, which adds next to no noise.
-    """
-    places = (np.arange(n) + rng.random()) / n
-    picked = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
-    return rng.permutation(np.minimum(picked, len(weights) - 1))
+    with np.errstate(over="ignore"):  # far outside
+        theta = np.exp(density.traits.back(eta))
+    cores = min(usable_cores(), len(theta))
+    with ThreadPoolExecutor(cores) as pool:
+        parts = list(pool.map(density.sums.values, np.array_split(theta, cores)))
+    value = -np.concatenate(parts)
+    return np.where(np.isfinite(value), value, -np.inf)

@@ -24,6 +24,7 @@ from clvmodels.inference.problem import Problem
 Sampler: TypeAlias = Literal["nutpie", "pymc", "numpyro"]
 
 _TUNE, _TUNE_GROUPS = 300, 700
+_ACCEPT, _ACCEPT_GROUPS = 0.9, 0.95
 _R_HAT, _ESS_PER_CHAIN, _E_BFMI = 1.01, 100, 0.3  # Vehtari et al. (2021); Betancourt (2016)
 
 
@@ -45,8 +46,9 @@ class MCMC:
         Steps per chain before that; 300, or 700 with groups, if not given.
     seed : int
         The same seed gives the same draws.
-    target_accept : float
-        Nearer to 1, steps are smaller: the cure for divergences.
+    target_accept : float, optional
+        Nearer to 1, steps are smaller: the cure for divergences; 0.9, or 0.95 with groups, if not
+        given.
     groups : str or (str, str), optional
         A column of the summary, or an outer column and one nested in it (market, channel). Every
         parameter of the population is then partially pooled over the groups: those of many
@@ -89,7 +91,7 @@ class MCMC:
     chains: int = 4
     tune: int | None = None
     seed: int = 0
-    target_accept: float = 0.9
+    target_accept: float | None = None
     groups: str | tuple[str, ...] | None = None
     priors: Priors | None = None
     sampler: Sampler = "nutpie"
@@ -100,7 +102,8 @@ class MCMC:
         for name, least in (("draws", 1), ("chains", 1), ("tune", 1), ("seed", 0)):
             if (value := getattr(self, name)) is not None:
                 check_count(name, value, least)
-        if not (isinstance(self.target_accept, Real) and 0 < self.target_accept < 1):
+        accept = self.target_accept
+        if accept is not None and not (isinstance(accept, Real) and 0 < accept < 1):
             raise ParameterError(
                 f"target_accept is a probability, between 0 and 1: {self.target_accept!r}."
             )
@@ -121,7 +124,8 @@ class MCMC:
             "seed": int(
                 np.random.SeedSequence(seeds(self.seed, problem.model)).generate_state(1)[0]
             ),
-            "target_accept": self.target_accept,
+            "target_accept": self.target_accept
+            or (_ACCEPT if problem.groups is None else _ACCEPT_GROUPS),
             "progress": shows_progress(self.progress),
         }
         if self.sampler == "nutpie":
@@ -240,7 +244,11 @@ def _figures(each: FloatArray) -> tuple[float | None, float, float | None]:
         tree = arviz.convert_to_dataset(flat) if hasattr(arviz, "convert_to_dataset") else flat
     ess = arviz.ess(tree, method="bulk")["v"].values
     tail = arviz.ess(tree, method="tail")["v"].values
-    r_hat = None if chains < 2 else float(np.nanmax(arviz.rhat(tree)["v"].values))
+    r_hat = None
+    if chains > 1:
+        with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move
+            each_r_hat = arviz.rhat(tree)["v"].values
+        r_hat = float(np.nan_to_num(each_r_hat, nan=np.inf, posinf=np.inf).max())
     return r_hat, float(np.nanmin(ess)), float(np.nanmin(tail))
 
 
@@ -249,4 +257,4 @@ def _e_bfmi(energy: FloatArray) -> float | None:
     if energy.shape[1] < 4:
         return None
     change = np.mean(np.diff(energy, axis=1) ** 2, axis=1)
-    return float(np.min(change / np.var(energy, axis=1)))
+    return float(np.min(change / np.maximum(np.var(energy, axis=1), 1e-300)))

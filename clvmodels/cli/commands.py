@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from clvmodels.cli import reading, screen
-from clvmodels.cli.errors import OneLineErrors
+from clvmodels.cli.errors import OneLineErrors, in_option_names
 from clvmodels.cli.options import (
     LogOptions,
     in_the_shell,
+    parse_columns,
     parse_contender,
     parse_discount,
     parse_horizon,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 _REPORT: Final = ("report.html", "predictions.parquet", "comparison.csv")
+_ESTIMATION: Final = "How the model is estimated"
 
 Out = Annotated[
     Path | None, typer.Option(help="File to write: .parquet, .csv or .json.", show_default="none")
@@ -85,6 +87,15 @@ def summarize(
             help="Add how regular purchases are, which bg-cnbd-k and mbg-cnbd-k are fitted to.",
         ),
     ] = False,
+    keep: Annotated[
+        list[str],
+        typer.Option(
+            help="Column of the log to keep: a segment, market or channel, the same in all of a "
+            "customer's rows. May be given several times.",
+            metavar="COLUMN",
+            show_default="none",
+        ),
+    ] = [],  # noqa: B006 - typer makes a list of its own
     out: Out = None,
 ) -> None:
     """Summarise a log: repeat purchases, recency, age and mean value of each customer.
@@ -96,7 +107,7 @@ def summarize(
     if out is not None:
         files.check_target(out)
     with screen.step("Reading the log"):
-        data = reading.summarize(*reading.open_log(log), litt=litt)
+        data = reading.summarize(*reading.open_log(log), litt=litt, keep=parse_columns(keep))
     screen.show(repr(data), *(f"- {line}" for line in data.report.lines))
     screen.show(tables.customers(data.to_pandas(), "First customers", most=5))
     if out is not None:
@@ -119,8 +130,50 @@ def fit(
     spend: Annotated[
         str, typer.Option(help="Spend model: gamma-gamma, or lognormal-normal for heavy tails.")
     ] = "gamma-gamma",
-    method: Annotated[str, typer.Option(help="mle, bootstrap, or lifetimes.")] = "mle",
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="mle, bootstrap or lifetimes; for the posterior under weak priors map (its mode), "
+            "laplace (its draws in a second) or mcmc (its draws by Markov chains).",
+            rich_help_panel=_ESTIMATION,
+        ),
+    ] = "mle",
+    groups: Annotated[
+        list[str],
+        typer.Option(
+            help="Column by which mcmc pools parameters partially, such as a segment; of a log, "
+            "the same in all of a customer's rows. Two, such as market,channel, are nested.",
+            metavar="COLUMN",
+            show_default="none",
+            rich_help_panel=_ESTIMATION,
+        ),
+    ] = [],  # noqa: B006 - typer makes a list of its own
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            help="Draws to keep (of mcmc, per chain), or resamples of the bootstrap.",
+            show_default="1000; bootstrap: 200",
+            rich_help_panel=_ESTIMATION,
+        ),
+    ] = None,
+    chains: Annotated[
+        int | None,
+        typer.Option(help="Chains of mcmc.", show_default="4", rich_help_panel=_ESTIMATION),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of what is drawn.", min=0, show_default="0", rich_help_panel=_ESTIMATION
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail where the fit cannot be relied on, instead of saying so.",
+            rich_help_panel=_ESTIMATION,
+        ),
+    ] = False,
     discount: Discount = "10% per year",
     margin: Annotated[
         str,
@@ -136,6 +189,8 @@ def fit(
     The log may also be a summary written by summarize: .parquet, .csv or .json.
 
     Example: clvmodels fit cdnow --model pareto-nbd --spend lognormal-normal --out model.json
+
+    Example: clvmodels fit orders.csv --method mcmc --groups country --out model.json
     """
     from clvmodels.models.fitted import check_level
     from clvmodels.models.fitted_purchases import FittedPurchases
@@ -146,11 +201,12 @@ def fit(
     check_level(level)
     files.check_target(out, (".json",))
     purchases, money = parse_model(model), parse_spend(spend)
-    how = parse_method(method, seed)
+    pooled = parse_columns(groups)
+    how = parse_method(method, draws=draws, chains=chains, groups=pooled, seed=seed, strict=strict)
     read_margin = parse_margin if reading.is_summary(log) else parse_share
     terms = parse_discount(discount), read_margin(margin)
     with screen.step("Reading the log"):
-        data = reading.read_customers(log, litt=purchases.timed)
+        data = reading.read_customers(log, litt=purchases.timed, keep=pooled)
     if isinstance(terms[1], str):
         data.column(terms[1])  # is there, and holds numbers
     parts: list[FittedPurchases | FittedSpend]
@@ -164,8 +220,10 @@ def fit(
         parts = [value.purchases, value.spend]
     for part in parts:
         name = part.model.label if isinstance(part, FittedPurchases) else part.model.title
-        note = findings.of_fit(part)
+        note = in_option_names(findings.of_fit(part))
         screen.show(tables.parameters(name, part.summary(level), level, note))
+        if part.groups is not None:
+            screen.show(tables.groups(part.group_summary(level), f"{name} by {'/'.join(pooled)}"))
     if data.monetary_value is None:
         screen.show("The log has no amounts: purchases were fitted, spend was not.")
     screen.show(f"wrote {out}")
@@ -193,6 +251,7 @@ def predict(
     from clvmodels.models.spend import FittedSpend
     from clvmodels.report import files, tables
     from clvmodels.value.clv import FittedCLV
+    from clvmodels.value.correlated import FittedCorrelatedCLV
     from clvmodels.value.storage import load
 
     length = parse_horizon(horizon)
@@ -201,10 +260,11 @@ def predict(
     if not Path(model).exists():
         raise DataError(f"Cannot read a fitted model from {model}: no such file.")
     fitted = load(model)
+    groups = getattr(getattr(fitted, "purchases", fitted), "groups", None)
     with screen.step("Reading the log"):
-        data = reading.read_customers(log)
+        data = reading.read_customers(log, keep=() if groups is None else groups.columns)
     with screen.step("Predicting"):
-        if isinstance(fitted, FittedCLV):
+        if isinstance(fitted, FittedCLV | FittedCorrelatedCLV):
             frame = fitted.predict(data, length, level=level)
             total = fitted.totals(data, length, level=level)
         elif isinstance(fitted, FittedSpend):

@@ -62,6 +62,7 @@ def in_option_names(text: str) -> str:
     "Give their --date-format, such as '%d/%m/%Y', or --refunds drop."
     """
     text = text.replace("their date_format", "their --date-format")
+    text = text.replace("with MCMC()", "with --method mcmc")
 
     def option(match: re.Match[str]) -> str:
         value = match[2]

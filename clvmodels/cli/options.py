@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, Typ
 
 import typer
 
+from clvmodels.cli.screen import is_watched
 from clvmodels.exceptions import ParameterError, UnitError
 
 if TYPE_CHECKING:
@@ -25,6 +25,14 @@ class _Titled(Protocol):
 
 _Model = TypeVar("_Model", bound=_Titled)
 _LOG: Final = "How the log is read"
+_METHODS: Final = {  # and the options that each takes
+    "mle": ("strict",),
+    "map": ("strict",),
+    "laplace": ("draws", "seed", "strict"),
+    "mcmc": ("draws", "chains", "groups", "seed", "strict"),
+    "bootstrap": ("draws", "seed"),
+    "lifetimes": (),
+}
 
 
 def _reading(text: str) -> Any:
@@ -234,22 +242,58 @@ def in_the_shell(constructor: str) -> str:
     return f"{constructor}, here fit --model {slugs[name]}" if name in slugs else constructor
 
 
-def parse_method(name: str, seed: int) -> "Method":
-    """A method by its name.
+def parse_columns(texts: Iterable[str]) -> tuple[str, ...]:
+    """Names of columns, each given by itself or several between commas.
+
+    Examples
+    --------
+    >>> parse_columns(["market,channel", "cohort"])
+    ('market', 'channel', 'cohort')
+    """
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
+def parse_method(
+    name: str,
+    *,
+    draws: int | None = None,
+    chains: int | None = None,
+    groups: tuple[str, ...] = (),
+    seed: int | None = None,
+    strict: bool = False,
+) -> "Method":
+    """A method by its name, with those of its options that are given.
 
     Raises
     ------
     ParameterError
-        If there is none of that name.
+        If there is none of that name, it has no such option, or a value makes no sense.
     """
+    if name not in _METHODS:
+        raise ParameterError(f"There is no method {name!r}; there are {', '.join(_METHODS)}.")
+    every = {"draws": draws, "chains": chains, "groups": groups, "seed": seed, "strict": strict}
+    given = {k: v for k, v in every.items() if not (v is None or v is False or v == ())}
+    for option in given:
+        if option not in _METHODS[name]:
+            takers = " or ".join(m for m, options in _METHODS.items() if option in options)
+            raise ParameterError(f"--{option} is for --method {takers}, not {name}.")
+    return _construct(name, given)
+
+
+def _construct(name: str, given: dict[str, Any]) -> "Method":
+    from clvmodels.bayes.laplace import Laplace
+    from clvmodels.bayes.map import MAP
+    from clvmodels.bayes.mcmc import MCMC
     from clvmodels.inference.bootstrap import Bootstrap
     from clvmodels.inference.lifetimes import Lifetimes
     from clvmodels.inference.mle import MLE
 
-    if name == "mle":
-        return MLE()
-    if name == "lifetimes":
-        return Lifetimes()
+    if name == "mcmc":
+        return MCMC(**given, progress=is_watched())
     if name == "bootstrap":
-        return Bootstrap(seed=seed, progress=sys.stderr.isatty())
-    raise ParameterError(f"There is no method {name!r}; there are mle, bootstrap, lifetimes.")
+        resamples = {"n" if key == "draws" else key: value for key, value in given.items()}
+        return Bootstrap(**resamples, progress=is_watched())
+    plain: dict[str, Callable[..., Method]] = {
+        "mle": MLE, "map": MAP, "laplace": Laplace, "lifetimes": Lifetimes,
+    }  # fmt: skip
+    return plain[name](**given)

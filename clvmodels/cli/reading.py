@@ -48,17 +48,25 @@ def currency_of(log: LogOptions) -> str:
     return "US$" if log.path == CDNOW else ""
 
 
-def summarize(transactions: Any, log: LogOptions, *, litt: bool = False) -> "RFMSummary":
-    """Summary of a log, if asked for with the logs of the times between purchases."""
+def summarize(
+    transactions: Any, log: LogOptions, *, litt: bool = False, keep: Sequence[str] = ()
+) -> "RFMSummary":
+    """Summary of a log, if asked for with the logs of the times between purchases.
+
+    `keep` names columns that are the same in all of a customer's rows, to have them too.
+    """
     from clvmodels.data.transactions import rfm_summary
 
+    conventions = _conventions(log)
     return rfm_summary(
-        transactions, observation_end=log.observation_end, litt=litt, **_conventions(log)
+        transactions, observation_end=log.observation_end, litt=litt, keep=keep, **conventions
     )
 
 
-def read_customers(log: LogOptions, *, litt: bool = False) -> "RFMSummary":
-    """Summary of a log, or a summary written earlier.
+def read_customers(
+    log: LogOptions, *, litt: bool = False, keep: Sequence[str] = ()
+) -> "RFMSummary":
+    """Summary of a log with its columns to `keep`, or a summary written earlier with all of its.
 
     Raises
     ------
@@ -66,7 +74,7 @@ def read_customers(log: LogOptions, *, litt: bool = False) -> "RFMSummary":
         If the file cannot be read, or is a summary without the litt that is asked for.
     """
     if not is_summary(log):
-        return summarize(*open_log(log), litt=litt)
+        return summarize(*open_log(log), litt=litt, keep=keep)
     from clvmodels.data.summary import RFMSummary
 
     for option in fields(log):

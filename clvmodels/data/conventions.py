@@ -1,5 +1,6 @@
 """The choices that turn a log into a summary, each checked once and told in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final, Literal, Self, TypeAlias, final
@@ -7,6 +8,7 @@ from typing import Final, Literal, Self, TypeAlias, final
 import numpy as np
 
 from clvmodels.data.calendar import CalendarIndex
+from clvmodels.data.summary import OWN_COLUMNS
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.units import TimeUnit
 
@@ -51,9 +53,11 @@ class Conventions:
     include_first_value: bool = False
     litt: bool = False
     calendar: CalendarIndex | None = None
+    keep: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_unit", TimeUnit.parse(self.time_unit))
+        object.__setattr__(self, "keep", self._kept())
         for name, choices in _POLICIES.items():
             if (choice := getattr(self, name)) not in choices:
                 known = ", ".join(map(repr, choices))
@@ -69,7 +73,8 @@ class Conventions:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the log that are read."""
-        return tuple(c for c in (self.customer_id, self.date, self.value) if c is not None)
+        own = (self.customer_id, self.date, self.value)
+        return (*(c for c in own if c is not None), *self.keep)
 
     @property
     def period(self) -> TimeUnit:
@@ -85,6 +90,18 @@ class Conventions:
     def nets(self) -> bool:
         """Whether refunds are set against purchases."""
         return self.value is not None and self.refunds in ("net_same_period", "net")
+
+    def _kept(self) -> tuple[str, ...]:
+        if isinstance(self.keep, str) or not all(isinstance(name, str) for name in self.keep):
+            raise ParameterError(f"keep takes a list of column names, got {self.keep!r}.")
+        taken = {self.customer_id, self.date, self.value, *OWN_COLUMNS}
+        for name in self.keep:
+            if name in taken:
+                raise ParameterError(
+                    f"keep={name!r} is a column that the summary is made of, or has itself. Keep "
+                    "others, or rename it in the log."
+                )
+        return tuple(dict.fromkeys(self.keep))
 
     def in_words(self) -> list[str]:
         """How purchases and amounts are read."""

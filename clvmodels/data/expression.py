@@ -22,13 +22,15 @@ ROUNDING: Final = 1e-9
 
 
 def read_rows(table: Any, by: Conventions, moment: Any) -> Any:
-    """Rows with the columns customer_id, moment (local) and, if any, value.
+    """Rows with the columns customer_id, moment (local) and, if any, value, kept_0, kept_1, ...
 
     Missing ids and amounts are null, whatever the engine made of NaN.
     """
     columns = {"customer_id": _nan_to_null(table[by.customer_id]), "moment": moment}
     if by.value is not None:
         columns["value"] = _nan_to_null(table[by.value]).cast("float64")
+    for k, name in enumerate(by.keep):
+        columns[f"kept_{k}"] = _nan_to_null(table[name])
     return table.select(**columns)
 
 
@@ -149,6 +151,21 @@ def holdout(rows: Any, by: Conventions, cutoff: ObservationEnd, end: Observation
     """
     bought = purchases(rows, by, end, opened=True)
     return bought.filter(~is_observed(bought.opened, cutoff))
+
+
+def kept(rows: Any, by: Conventions, end: ObservationEnd) -> Any:
+    """The least and the greatest value of each column to keep, per customer.
+
+    In columns least_0, greatest_0, least_1, ...; rows without a value say nothing.
+    """
+    seen = observed(rows, by, end)
+    measures: dict[str, Any] = {}
+    for k in range(len(by.keep)):
+        measures |= {
+            f"least_{k}": seen[f"kept_{k}"].min(),
+            f"greatest_{k}": seen[f"kept_{k}"].max(),
+        }
+    return seen.group_by("customer_id").agg(**measures)
 
 
 def per_customer(bought: Any, by: Conventions) -> Any:

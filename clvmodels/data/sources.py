@@ -85,9 +85,11 @@ def _embedded() -> Any:
 
 def _require_columns(have: Sequence[str], by: Conventions, name: str) -> None:
     if missing := [c for c in by.columns if c not in have]:
+        named = set(missing) - set(by.keep)
+        remedy = "Name yours with customer_id=, date= and value=." if named else "Name one of them."
         raise DataError(
             f"{name} has no column {', '.join(map(repr, missing))}; it has {', '.join(have)}. "
-            "Name yours with customer_id=, date= and value=."
+            f"{remedy}"
         )
 
 

@@ -1,5 +1,6 @@
 """Calibration and holdout: what a model may see, and what it is judged by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, final
@@ -164,6 +165,7 @@ def calibration_holdout_split(
     include_first_value: bool = False,
     litt: bool = False,
     calendar: CalendarIndex | None = None,
+    keep: Sequence[str] = (),
 ) -> CalibrationHoldoutSplit:
     """Split a transaction log at a cutoff, by the same rules as `rfm_summary`.
 
@@ -179,7 +181,7 @@ def calibration_holdout_split(
     holdout_end : date, datetime or str, optional
         Last day or instant of the holdout, instead of a horizon.
     transactions, time_unit, customer_id, date, value, date_format, time_zone, refunds, \
-zero_value, missing_value, missing_keys, include_first_value, litt, calendar
+zero_value, missing_value, missing_keys, include_first_value, litt, calendar, keep
         As in `rfm_summary`. Refunds count to the end of the holdout, but what they take back from
         before the cutoff stays in the calibration, as it was known then.
 
@@ -215,6 +217,7 @@ zero_value, missing_value, missing_keys, include_first_value, litt, calendar
         include_first_value=include_first_value,
         litt=litt,
         calendar=calendar,
+        keep=keep,
     )
     length = None if horizon is None else Horizon.parse(horizon)
     with open_log(transactions, by) as log:

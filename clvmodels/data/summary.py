@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _REQUIRED = ("customer_id", "frequency", "recency", "T")
 _OPTIONAL = ("monetary_value", "weight", "litt")
+OWN_COLUMNS = (*_REQUIRED, *_OPTIONAL)  # names that no further column may have
 _DAY = 86_400e6  # microseconds
 
 
@@ -303,7 +304,7 @@ class RFMSummary:
         """
         import pandas as pd
 
-        if name in (*_REQUIRED, *_OPTIONAL):
+        if name in OWN_COLUMNS:
             raise DataError(f"{name} belongs to the summary itself. Choose another name.")
         if isinstance(values, Mapping):
             values = pd.Series(values)

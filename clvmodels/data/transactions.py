@@ -1,12 +1,14 @@
 """From a transaction log to the summary, with every row accounted for."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from clvmodels._typing import FloatArray
+from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.data import expression
 from clvmodels.data.audit import account_for, count_rows
 from clvmodels.data.calendar import CalendarIndex
+from clvmodels.data.columns import require
 from clvmodels.data.conventions import (
     Conventions,
     MissingKeys,
@@ -39,6 +41,7 @@ def rfm_summary(
     include_first_value: bool = False,
     litt: bool = False,
     calendar: CalendarIndex | None = None,
+    keep: Sequence[str] = (),
 ) -> RFMSummary:
     """Summarise a transaction log: repeat purchases, recency, age and mean value per customer.
 
@@ -83,6 +86,10 @@ def rfm_summary(
     calendar : CalendarIndex, optional
         Count recency, T and litt in operational time, by a clock that runs faster in season, so
         that a fit sees through the seasons. Purchases are still merged by calendar day (or hour).
+    keep : sequence of str
+        Further columns of the log to have in the summary: what says something of the customer
+        (segment, market, channel), the same in all of a customer's rows. Rows without a value say
+        nothing; a customer with none has none.
 
     Returns
     -------
@@ -93,9 +100,10 @@ def rfm_summary(
     ------
     DataError
         If the log cannot be read or breaks a rule above; the text says how often and what to do. If
-        a dated `calendar` does not cover the log.
+        a dated `calendar` does not cover the log, or a customer has two values in a column to keep.
     ParameterError
-        If a policy or time zone is unknown, or `calendar` is no CalendarIndex.
+        If a policy or time zone is unknown, `calendar` is no CalendarIndex, or `keep` names a
+        column that the summary is made of.
 
     References
     ----------
@@ -127,6 +135,7 @@ def rfm_summary(
         include_first_value=include_first_value,
         litt=litt,
         calendar=calendar,
+        keep=keep,
     )
     with open_log(transactions, by) as log:
         end = None
@@ -166,8 +175,27 @@ def observe(log: Log, end: ObservationEnd | None) -> tuple[RFMSummary, FloatArra
         time_zone=log.time_zone,
         first_value_included=log.by.include_first_value,
         report=replace(report, conventions=(ends, *report.conventions)),
+        columns=_kept(log, end, columns["customer_id"]),
     )
     return summary, columns.get("litt")
+
+
+def _kept(log: Log, end: ObservationEnd, customers: AnyArray) -> dict[str, AnyArray]:
+    """The columns to keep, of these customers."""
+    if not log.by.keep:
+        return {}
+    import pandas as pd
+
+    found = log.source.fetch_arrays(expression.kept(log.rows, log.by, end))
+    place = pd.Index(found["customer_id"]).get_indexer(pd.Index(customers))
+    columns = {}
+    for k, name in enumerate(log.by.keep):
+        least, greatest = (pd.Series(found[f"{side}_{k}"][place]) for side in ("least", "greatest"))
+        one = ((least == greatest) | least.isna()).to_numpy()
+        rule = f"{name} must have one value for each customer to be kept"
+        require(customers, one, rule, "Settle on one value each in the log, such as the first.")
+        columns[name] = least.to_numpy()
+    return columns
 
 
 def in_own_time(summary: RFMSummary, litt: FloatArray | None, by: Conventions) -> RFMSummary:

@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from clvmodels._typing import FloatArray
+from clvmodels.evaluation.bands import (
+    knows_its_uncertainty,
+    limits,
+    nothing_known,
+    simulated_counts,
+)
 from clvmodels.evaluation.holdout import HoldoutComparison
 from clvmodels.evaluation.metrics import decile_calibration
 from clvmodels.exceptions import ParameterError
+from clvmodels.models import averaging
+from clvmodels.models.clock import Summary
+from clvmodels.models.fitted_purchases import FittedPurchases
+from clvmodels.units import Horizon
 from clvmodels.value.clv import FittedCLV
 
 if TYPE_CHECKING:
@@ -114,7 +124,9 @@ def no_purchase_calibration(comparison: HoldoutComparison) -> "pd.DataFrame":
     -------
     DataFrame
         method, decile (1 is least likely to buy), customers, predicted (mean probability of no
-        purchase), observed (share without one).
+        purchase), observed (share without one), lo, hi. If the model is right, the share observed
+        lies between lo and hi with probability 90 %: parameters are not known exactly, and who buys
+        is chance. Both are NaN where a fit has no uncertainty.
     """
     data, holdout = comparison.split.calibration, comparison.split.holdout
     none = (holdout["purchases"] == 0).to_numpy(np.float64)
@@ -122,10 +134,33 @@ def no_purchase_calibration(comparison: HoldoutComparison) -> "pd.DataFrame":
     for name, fit in comparison.models.items():
         if isinstance(fit, FittedCLV):
             chance = fit.purchases.probability_no_purchase(data, comparison.split.horizon)
-            frames[name] = decile_calibration(none, chance, data.weight).rename(
+            tenths = decile_calibration(none, chance, data.weight).rename(
                 columns={"predicted_mean": "predicted", "actual_mean": "observed"}
             )
-    return _stack(frames, ("decile", "customers", "predicted", "observed"))
+            expected = tenths["predicted_total"].to_numpy()
+            ends = _silence_band(fit.purchases, data, comparison.split.horizon, expected)
+            size = tenths["customers"].to_numpy()
+            low, high = (np.minimum(end / size, 1.0) for end in ends)
+            frames[name] = tenths.assign(lo=low, hi=high)
+    return _stack(frames, ("decile", "customers", "predicted", "observed", "lo", "hi"))
+
+
+def _silence_band(
+    fit: object, data: Summary, horizon: Horizon, expected: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Ends of the band around how many customers of each tenth buy nothing."""
+    if not isinstance(fit, FittedPurchases) or not knows_its_uncertainty(fit.estimate):
+        return nothing_known(expected)
+    quantities = fit.quantities(data)
+    h = quantities.histories(data)
+    silent = quantities.pmf(0, fit.clock.length(horizon))
+    order = np.argsort(-averaging.mean(silent, fit.estimate.point, h), kind="stable")
+    reached = np.cumsum(h.weight[order])
+    borders = np.linspace(0, reached[-1], len(expected) + 1)
+    begun = np.maximum(borders[:-1, None], reached - h.weight[order])
+    members = np.zeros((len(expected), len(h)))
+    members[:, order] = np.maximum(np.minimum(borders[1:, None], reached) - begun, 0.0)
+    return limits(expected, simulated_counts(fit, {"silent": silent}, h, members)["silent"])
 
 
 def _stack(frames: "Mapping[str, pd.DataFrame]", columns: Sequence[str]) -> "pd.DataFrame":

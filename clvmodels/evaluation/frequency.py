@@ -7,6 +7,12 @@ import numpy as np
 
 from clvmodels._typing import FloatArray
 from clvmodels.data.histories import Histories
+from clvmodels.evaluation.bands import (
+    knows_its_uncertainty,
+    limits,
+    nothing_known,
+    simulated_counts,
+)
 from clvmodels.models import averaging
 from clvmodels.models.clock import Summary
 from clvmodels.models.fitted_purchases import FittedPurchases
@@ -35,7 +41,10 @@ def frequency_counts(
     -------
     DataFrame
         method ("actual" or a fit's name), purchases (the last counts all from there on),
-        customers. Each method's customers add up to those of the summary.
+        customers, lo, hi. Each method's customers add up to those of the summary. If the model is
+        right, the number among other customers of these ages lies between lo and hi with
+        probability 90 %: parameters are not known exactly, and who buys is chance. Both are NaN
+        where a fit has no uncertainty.
 
     References
     ----------
@@ -54,10 +63,19 @@ def frequency_counts(
 
     classes = np.minimum(data.frequency, top).astype(np.int64)
     counted = np.bincount(classes, data.weights, minlength=top + 1).astype(np.float64)
-    columns = {ACTUAL: counted, **{name: _expected(fit, data, top) for name, fit in fits.items()}}
+    columns = {ACTUAL: (counted, *nothing_known(counted))}
+    columns |= {name: _expected(fit, data, top) for name, fit in fits.items()}
     parts = [
-        pd.DataFrame({"method": name, "purchases": np.arange(top + 1), "customers": values})
-        for name, values in columns.items()
+        pd.DataFrame(
+            {
+                "method": name,
+                "purchases": np.arange(top + 1),
+                "customers": customers,
+                "lo": low,
+                "hi": high,
+            }
+        )
+        for name, (customers, low, high) in columns.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -79,13 +97,21 @@ def chi_square(counts: "pd.DataFrame", method: str) -> float:
     return float(np.divide(gap, expected, out=nobody, where=expected > 0).sum())
 
 
-def _expected(fit: FittedPurchases, data: Summary, top: int) -> FloatArray:
+def _expected(
+    fit: FittedPurchases, data: Summary, top: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Customers of each class, and the ends of the band around them."""
     quantities = fit.quantities(data)
     h = quantities.histories(data)
     zero = np.zeros(len(h))
     ages = Histories.of(zero, zero, h.T, h.weight, h.z if h.z.shape[1] else None)
+    evaluates = {str(n): quantities.pmf_by_age(n) for n in range(top)}
     classes = [
-        ages.weight @ averaging.mean(quantities.pmf_by_age(n), fit.estimate.point, ages)
-        for n in range(top)
+        ages.weight @ averaging.mean(evaluate, fit.estimate.point, ages)
+        for evaluate in evaluates.values()
     ]
-    return np.append(classes, max(ages.weight.sum() - sum(classes), 0.0))
+    expected = np.append(classes, max(ages.weight.sum() - sum(classes), 0.0))
+    if not knows_its_uncertainty(fit.estimate):
+        return expected, *nothing_known(expected)
+    drawn = simulated_counts(fit, evaluates, ages, ages.weight[None])
+    return expected, *limits(expected, np.hstack([*drawn.values()]))

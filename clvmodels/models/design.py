@@ -197,6 +197,7 @@ class Design:
             penalty=ridge_penalty(ridge, len(problem.parameters)) if ridge else None,
             blocks=(*problem.blocks, *(multiplier(p.name, p.meaning) for p in self.parameters)),
             rows=self._rows(problem.rows),
+            sums=None,
             effects=tuple((c.name, f"z{c.column}", c.effect.signs) for c in self.coefficients),
         )
 

@@ -1,13 +1,13 @@
 """What the BG/NBD and the MBG/NBD share as models."""
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
-from clvmodels._typing import FloatArray
+from clvmodels._typing import FloatArray, IntArray
 from clvmodels.inference.estimate import Estimate
-from clvmodels.inference.problem import Objective, Parameter, Problem
+from clvmodels.inference.problem import Objective, Parameter, Problem, Sums
 from clvmodels.inference.traits import PURCHASES, Block, dropout_shares
 from clvmodels.models.clock import PlainClock
 from clvmodels.models.covariates import AT_PURCHASE, Process
@@ -38,6 +38,11 @@ class DropoutAtPurchaseModel(PurchaseModel, ABC):
     def blocks(self) -> tuple[Block, ...]:
         """See `PurchaseModel.blocks`."""
         return PURCHASES, dropout_shares()
+
+    @property
+    def sums(self) -> Callable[[Mapping[str, FloatArray], FloatArray, IntArray], Sums]:
+        """See `PurchaseModel.sums`."""
+        return partial(_sums, int(self.first_can_be_last))
 
     def with_params(
         self, *, r: float, alpha: float, a: float, b: float, time_unit: TimeUnit | str
@@ -92,3 +97,13 @@ class DropoutAtPurchaseModel(PurchaseModel, ABC):
             *evidence_of_dropout(self.kernel, problem, estimate, "a"),
             *([] if self.first_can_be_last else always_alive(problem, "ModifiedBetaGeoModel")),
         ]
+
+
+def _sums(d: int, data: Mapping[str, FloatArray], weight: FloatArray, ends: IntArray) -> Sums:
+    from clvmodels.kernels import dropout_sums as kernel
+
+    prepared = kernel.prepare(data["x"], data["t_x"], data["T"], weight, ends, d)
+    return Sums(
+        partial(kernel.value_and_gradient, prepared=prepared, d=d),
+        partial(kernel.values, prepared=prepared, d=d),
+    )

@@ -198,15 +198,6 @@ class FittedModel:
         ------
         FitError
             If the fit has no groups.
-
-        Examples
-        --------
-        >>> import clvmodels as clv
-        >>> rfm = clv.datasets.load_cdnow_summary()
-        >>> rfm = rfm.with_column("half", rfm.T > 33)
-        >>> fit = clv.NBDModel().fit(rfm, clv.MCMC(draws=300, groups="half", progress=False))
-        >>> fit.group_summary().loc[:1, ["half", "customers", "trait"]].values.tolist()
-        [['False', 1180.0, 'purchases'], ['True', 1177.0, 'purchases']]
         """
         from clvmodels.models.group_summary import group_summary
 

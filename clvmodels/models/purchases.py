@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Real
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from clvmodels._typing import FloatArray, Kernel
+from clvmodels._typing import FloatArray, IntArray, Kernel
 from clvmodels.data.histories import Histories
 from clvmodels.data.renewals import fixed_period
 from clvmodels.data.summary import RFMSummary
@@ -18,7 +18,7 @@ from clvmodels.exceptions import DataError, DataWarning, ParameterError, rule_br
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.groups import Groups
 from clvmodels.inference.mle import run
-from clvmodels.inference.problem import Objective, Parameter, Problem, likelihood_rows
+from clvmodels.inference.problem import Objective, Parameter, Problem, Sums, likelihood_rows
 from clvmodels.inference.traits import Block
 from clvmodels.models.clock import Clock, Summary, clock_of
 from clvmodels.models.covariates import Covariates, Process
@@ -70,6 +70,11 @@ class PurchaseModel(ABC):
     def blocks(self) -> tuple[Block, ...]:
         """What priors are about; nothing, unless the model says so."""
         return ()
+
+    @property
+    def sums(self) -> Callable[[Mapping[str, FloatArray], FloatArray, IntArray], Sums] | None:
+        """The likelihood for samplers, where the kernel has one of its own."""
+        return None
 
     @property
     def label(self) -> str:
@@ -194,6 +199,7 @@ class PurchaseModel(ABC):
             starts=self._starts,
             blocks=self.blocks,
             rows=partial(likelihood_rows, self.kernel.loglik),
+            sums=self.sums,
         )
         if design is not None:
             z = h.z[:, : len(design.means)]

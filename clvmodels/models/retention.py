@@ -161,7 +161,7 @@ class RetentionModel(ABC):
 
         kept, lost = renewals(data["duration"], data["churned"], weight)
         # half a customer more on either side keeps shares off 0 and 1
-        young = (lost[0] + 0.5) / (kept[0] + lost[0] + 1)
+        young = (lost[:1].sum() + 0.5) / (kept[:1].sum() + lost[:1].sum() + 1)
         old = (lost[1:].sum() + 0.5) / (kept[1:].sum() + lost[1:].sum() + 1)
         # at the second renewal it is alpha / (alpha + beta + 1)
         spread = old / (young - old) if young > 1.01 * old else 100.0

@@ -36,6 +36,33 @@ def new_customers(
     return _summary(quantities, x, t_x, T, litt, columns)
 
 
+def purchases_by_age(
+    quantities: Quantities, estimate: Estimate, ages: FloatArray, seed: int
+) -> FloatArray:
+    """Repeat purchases of new customers by each of their ages, of the shape of `ages`.
+
+    Ages of shape (times, customers) count the model's time and do not fall; each customer has a
+    draw of parameters. What comes next depends on a history only by (x, t_x, T): step by step, the
+    histories are those of one life.
+    """
+    rng = np.random.default_rng(seed)
+    customers: int = ages.shape[1]
+    z = np.repeat(quantities.newcomer(None).z, customers, axis=0)
+    drawn = rng.integers(draws_of(estimate.point), size=customers)
+    params = quantities.each_its_own(estimate.point, drawn, z)
+    kernel, out = quantities.kernel, np.empty_like(ages)
+    x = t_x = T = np.zeros(customers)
+    for k, end in enumerate(ages):
+        alive = rng.random(customers) < kernel.prob_alive(x, t_x, T, **params)
+        stage = _stage(quantities, x, t_x, T, params, rng)
+        made, last = kernel.simulate(x + stage, T, end - T, rng, **params)
+        made = np.where(alive, made, 0.0)
+        t_x = np.where(made > 0, np.minimum(T + last, end), t_x)
+        x, T = x + made, end
+        out[k] = x
+    return out
+
+
 def futures(
     quantities: Quantities, estimate: Estimate, data: Summary, t: float, draws: int, seed: int
 ) -> FloatArray:

@@ -6,7 +6,7 @@ itself in a notebook.
 
 from clvmodels.report.calibration_ranks import CalibrationRanks
 from clvmodels.report.display import Display
-from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram
+from clvmodels.report.purchases import AliveMatrix, FrequencyHistogram, SilenceCalibration
 from clvmodels.report.retention import SurvivalCurve
 from clvmodels.report.shrinkage import Shrinkage
 from clvmodels.report.tracking import Tracking
@@ -21,6 +21,7 @@ __all__ = [
     "FrequencyHistogram",
     "League",
     "Shrinkage",
+    "SilenceCalibration",
     "SurvivalCurve",
     "Tracking",
     "ValueDistribution",

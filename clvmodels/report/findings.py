@@ -117,10 +117,11 @@ def of_fit(fit: FittedModel) -> str:
     """How a fit went."""
     estimate, diagnostics = fit.estimate, fit.diagnostics
     went = "Converged" if diagnostics.converged else "Did NOT converge"
+    draws = "" if diagnostics.sampling is None else f" {diagnostics.sampling}."
     return " ".join(
         [
             f"{went}: {estimate.method} on {count(estimate.customers)} customers, log-likelihood "
-            f"{fit.loglik:,.2f}, AIC {fit.aic:,.1f}.",
+            f"{fit.loglik:,.2f}, AIC {fit.aic:,.1f}.{draws}",
             *diagnostics.notes,
         ]
     )

@@ -1,6 +1,7 @@
 """Numbers as people read them: three significant digits, thousands separated, units said."""
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 MINUS: Final = "\N{MINUS SIGN}"
@@ -95,3 +96,14 @@ def more_or_less(share: float) -> str:
     if math.isinf(share):  # nothing at all to compare with
         return "more"
     return f"{percent(abs(share))} {'more' if share > 0 else 'fewer'}"
+
+
+def banded(ends: Iterable[float]) -> str:
+    """A sentence on what bands cover, where there are any."""
+    if all(math.isnan(end) for end in ends):
+        return ""
+    return (
+        " If a model is right, nine in ten counts of other customers like these lie within its "
+        "band: parameters are not known exactly, and who buys is chance. Counts that it was fitted "
+        "to lie there more often."
+    )

@@ -8,11 +8,14 @@ import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.data.summary import RFMSummary
+from clvmodels.evaluation.calibration import no_purchase_calibration
 from clvmodels.evaluation.frequency import ACTUAL, chi_square, frequency_counts
+from clvmodels.evaluation.holdout import HoldoutComparison
+from clvmodels.exceptions import ParameterError
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.report import style
 from clvmodels.report.display import Display
-from clvmodels.report.numbers import percent, significant
+from clvmodels.report.numbers import banded, percent, significant
 from clvmodels.units import Horizon
 
 if TYPE_CHECKING:
@@ -28,7 +31,8 @@ class FrequencyHistogram(Display):
     ----------
     frame : DataFrame
         method ("actual" or a model's name), purchases (the last counts all from there on),
-        customers. Each method's customers add up to those of the summary.
+        customers, lo, hi (a band that covers 90 %: see `frequency_counts`). Each method's customers
+        add up to those of the summary.
     chi_square : Mapping of str to float
         Pearson's statistic of each model: the sum of (actual - expected)^2 / expected.
 
@@ -76,7 +80,7 @@ class FrequencyHistogram(Display):
         chi_square = ", ".join(f"{k} {significant(v)}" for k, v in self.chi_square.items())
         return (
             "Customers by repeat purchases in the data that the models were fitted to: counted, "
-            f"and expected by each model. Chi-square: {chi_square}."
+            f"and expected by each model. Chi-square: {chi_square}.{banded(self.frame['lo'])}"
         )
 
     def _misplaced(self) -> dict[str, float]:
@@ -94,9 +98,10 @@ class FrequencyHistogram(Display):
         for k, (name, look) in enumerate(style.looks(self.chi_square).items()):
             part = self.frame[self.frame["method"] == name]
             place = part["purchases"] + (k + 1) * step - 0.42
+            ax.vlines(place, part["lo"], part["hi"], color=look.color, linewidth=1.2)
             ax.plot(
                 place, part["customers"], look.marker, label=name, color=look.color,
-                markeredgecolor=style.PAPER, markersize=6,
+                markeredgecolor=style.PAPER, markersize=5,
             )  # fmt: skip
         top = int(self.frame["purchases"].max())
         ax.set_xticks(range(top + 1), [*map(str, range(top)), f"{top}+"])
@@ -104,6 +109,78 @@ class FrequencyHistogram(Display):
         style.amounts(ax.yaxis)
         style.tidy(ax)
         style.legend(ax, first=ACTUAL)
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class SilenceCalibration(Display):
+    """Who bought nothing in the holdout, against the probability that models gave it.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        method, decile (1 is least likely to buy), customers, predicted, observed, lo, hi: see
+        `no_purchase_calibration`.
+
+    Examples
+    --------
+    >>> import clvmodels as clv
+    >>> split = clv.calibration_holdout_split(clv.datasets.load_cdnow(sample=True),
+    ...     cutoff="1997-09-30", horizon="39 weeks", time_unit="week", value="value")
+    >>> models = {"BG/NBD": clv.CLVModel(clv.BetaGeoModel(), clv.GammaGammaModel(), discount=0)}
+    >>> SilenceCalibration.of(clv.compare_holdout(models, split)).title
+    'BG/NBD expects silence of 74 % of the customers, and 71 % are silent'
+    """
+
+    @classmethod
+    def of(cls, comparison: HoldoutComparison) -> Self:
+        """Take the probabilities of all purchase models of a comparison."""
+        frame = no_purchase_calibration(comparison)
+        if frame.empty:
+            raise ParameterError("None of the methods compared gives a probability of no purchase.")
+        return cls(frame)
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        name = self.frame["method"].iloc[0]
+        own = self.frame[self.frame["method"] == name]
+        predicted, observed = (
+            float(np.average(own[end], weights=own["customers"]))
+            for end in ("predicted", "observed")
+        )
+        return (
+            f"{name} expects silence of {percent(predicted)} of the customers, and "
+            f"{percent(observed)} are silent"
+        )
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        return (
+            "Share of customers without a purchase in the holdout, in tenths of the customers by "
+            "their probability of it; on the dotted line a tenth does what is expected of it."
+            f"{banded(self.frame['lo'])}"
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        ax.plot([0, 1], [0, 1], color=style.SHADE, linestyle=":", linewidth=1.4)
+        parts = dict(iter(self.frame.groupby("method", sort=False)))
+        for name, look in style.looks(map(str, parts)).items():
+            part = parts[name]
+            ax.fill_between(
+                part["predicted"], part["lo"], part["hi"], color=look.color, alpha=style.BAND,
+                linewidth=0,
+            )  # fmt: skip
+            ax.plot(
+                part["predicted"], part["observed"], look.marker, color=look.color, label=name,
+                markeredgecolor=style.PAPER, markersize=6,
+            )  # fmt: skip
+        style.shares(ax.xaxis)
+        style.shares(ax.yaxis)
+        ax.set(xlabel="probability of no purchase", ylabel="share without a purchase")
+        style.tidy(ax, grid="both")
+        style.legend(ax, "lower right")
 
 
 @final

@@ -28,15 +28,6 @@ class Shrinkage(Display):
     ----------
     frame : DataFrame
         group, and the columns of `FittedModel.group_summary` for one trait; largest group first.
-
-    Examples
-    --------
-    >>> import clvmodels as clv
-    >>> rfm = clv.datasets.load_cdnow_summary()
-    >>> rfm = rfm.with_column("half", rfm.T > 33)
-    >>> fit = clv.NBDModel().fit(rfm, clv.MCMC(draws=300, groups="half", progress=False))
-    >>> Shrinkage.of(fit).frame[["group", "customers"]].values.tolist()
-    [['False', 1180.0], ['True', 1177.0]]
     """
 
     @classmethod

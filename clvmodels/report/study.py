@@ -103,6 +103,7 @@ class Study:
             raise ParameterError(f"{chosen!r} cannot value the base; use {' or '.join(models)}.")
         level = comparison.level
         value = fitted.model.fit(base)
+        assert isinstance(value, FittedCLV)  # as the fit before it is
         lifetime = value.predict(base, None, level=level)
         columns = {f"lifetime_{c}": lifetime[c] for c in ("clv", "clv_lo", "clv_hi")}
         equity = value.totals(base, None, level=level).iloc[0]

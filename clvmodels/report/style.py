@@ -31,6 +31,7 @@ Dash: TypeAlias = str | tuple[int, tuple[int, ...]]
 _DASHES: Final[tuple[Dash, ...]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (3, 3)))
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
+BAND: Final = 0.18  # opacity: bands of several series show through one another
 SIZE: Final = (5.0, 3.6)  # inches: legible on a telephone, and side by side on a desk
 
 

@@ -163,7 +163,7 @@ def parameters(title: str, summary: "pd.DataFrame", level: float, note: str = ""
         value: Any = row
         interval = f"{_cell(value.lo)} to {_cell(value.hi)}"
         cells = (
-            value.parameter.replace("_", " "),
+            _spaced(value.parameter),
             _cell(value.estimate),
             _cell(value.se, 2),
             interval if value.lo == value.lo else NONE,
@@ -171,6 +171,33 @@ def parameters(title: str, summary: "pd.DataFrame", level: float, note: str = ""
         rows.append(cells if means is None else (*cells, str(means.iloc[k])))
     heads = tuple(columns) if means is None else (*columns, "meaning")
     return Table(title, heads, tuple(rows), frozenset(["meaning"]), note)
+
+
+def groups(frame: "pd.DataFrame", title: str, most: int = 20) -> Table:
+    """One row per group of a `group_summary`, the largest first: its customers and traits."""
+    by = [str(name) for name in frame.columns[: frame.columns.get_loc("customers")]]
+    meanings = frame.drop_duplicates("trait").set_index("trait")["meaning"]
+    rows = []
+    for labels, own in sorted(frame.groupby(by), key=lambda g: -g[1]["customers"].iloc[0])[:most]:
+        cells = [
+            f"{_cell(mean)} ± {_cell(sd, 2)}"
+            for mean, sd in zip(own["estimate"], own["sd"], strict=True)
+        ]
+        rows.append((*map(str, labels), count(own["customers"].iloc[0]), *cells))
+    rest = len(frame) // len(meanings) - len(rows)
+    more = f"And {count(rest)} more groups. " if rest else ""
+    told = "; ".join(f"{_spaced(str(trait))}, {meaning}" for trait, meaning in meanings.items())
+    return Table(
+        title=title,
+        columns=(*by, "customers", *(_spaced(str(trait)) for trait in meanings.index)),
+        rows=tuple(rows),
+        words=frozenset(by),
+        note=f"{more}Means of the posterior ± its standard deviation: {told}.",
+    )
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def totals(frame: "pd.DataFrame", title: str, level: float, currency: str = "") -> Table:

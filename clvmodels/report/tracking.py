@@ -2,20 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Any, Final, Self, final
 
 import numpy as np
 
 from clvmodels.data.splits import CalibrationHoldoutSplit
+from clvmodels.evaluation.bands import no_band, tracking_band
 from clvmodels.evaluation.frequency import ACTUAL
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.report import style
 from clvmodels.report.display import Display
-from clvmodels.report.numbers import more_or_less
+from clvmodels.report.numbers import banded, more_or_less
 from clvmodels.units import TimeUnit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_COLUMNS: Final = (
+    "method", "start", "end", "holdout", "purchases", "purchases_lo", "purchases_hi", "cumulative",
+    "cumulative_lo", "cumulative_hi",
+)  # fmt: skip
 
 
 @final
@@ -29,7 +35,10 @@ class Tracking(Display):
     ----------
     frame : DataFrame
         method ("actual" or a model's name), start, end (first and last day), holdout (true after
-        the cutoff), purchases, cumulative. The actual purchases add up to all there were.
+        the cutoff), purchases, purchases_lo, purchases_hi, cumulative, cumulative_lo,
+        cumulative_hi. The actual purchases add up to all there were. If the model is right, those
+        of other customers of these ages lie between lo and hi with probability 90 %: parameters are
+        not known exactly, and who buys is chance. Both are NaN where a fit has no uncertainty.
     cutoff : datetime64
         Last day of the calibration.
     unit : TimeUnit
@@ -81,25 +90,33 @@ class Tracking(Display):
         data = split.calibration
         rows = split.repeat_purchases_by_period(unit)
         ages, age_of = np.unique(data.T, return_inverse=True)
-        customers = np.bincount(age_of, data.weight)
+        customers = np.bincount(age_of, data.weight).astype(np.float64)
         reached = np.maximum(ages + rows["elapsed"].to_numpy()[:, None], 0.0)
         # customers of all ages go through the same ages: one question for each, but for rounding
         distinct, place = np.unique(np.round(reached.ravel(), 9), return_inverse=True)
-        columns = {ACTUAL: rows["purchases"].to_numpy(np.float64)}
+        so_far = {ACTUAL: np.cumsum(rows["purchases"].to_numpy(np.float64))}
+        ends = {ACTUAL: no_band(len(rows))}
         for name, fit in fits.items():
-            curve = fit.expected_curve(distinct * (data.time_unit.days / fit.time_unit.days))
-            expected = curve[place].reshape(reached.shape) @ customers
-            columns[name] = np.diff(expected, prepend=0.0)
+            units = data.time_unit.days / fit.time_unit.days
+            curve = fit.expected_curve(distinct * units)
+            each = curve[place].reshape(reached.shape)
+            so_far[name] = each @ customers
+            ends[name] = tracking_band(fit, data, reached * units, customers, each)
         parts = [
             rows[["start", "end", "holdout"]].assign(
-                method=name, purchases=purchases, cumulative=np.cumsum(purchases)
+                method=name,
+                purchases=np.diff(total, prepend=0.0),
+                cumulative=total,
+                **ends[name],
             )
-            for name, purchases in columns.items()
+            for name, total in so_far.items()
         ]
         frame = pd.concat(parts, ignore_index=True)
-        order = ["method", "start", "end", "holdout", "purchases", "cumulative"]
         return cls(
-            frame[order], np.datetime64(data.observation_end), TimeUnit.parse(unit), cumulative
+            frame[list(_COLUMNS)],
+            np.datetime64(data.observation_end),
+            TimeUnit.parse(unit),
+            cumulative,
         )
 
     def error(self, holdout: bool = False) -> dict[str, float]:
@@ -141,15 +158,24 @@ class Tracking(Display):
         return (
             f"Repeat purchases {kind} of the customers of the calibration period. The models were "
             "fitted to what lies before the dotted line; behind it, they forecast."
+            f"{banded(self.frame[f'{self._column}_lo'])}"
         )
 
+    @property
+    def _column(self) -> str:
+        return "cumulative" if self.cumulative else "purchases"
+
     def _draw(self, ax: "Axes") -> None:
-        column = "cumulative" if self.cumulative else "purchases"
+        column = self._column
         parts = dict(iter(self.frame.groupby("method", sort=False)))
         actual = parts.pop(ACTUAL)
         ax.plot(actual["end"], actual[column], color=style.INK, linewidth=1.6, label=ACTUAL)
         for name, look in style.looks(map(str, parts)).items():
             part = parts[name]
+            ax.fill_between(
+                part["end"], part[f"{column}_lo"], part[f"{column}_hi"], color=look.color,
+                alpha=style.BAND, linewidth=0,
+            )  # fmt: skip
             ax.plot(
                 part["end"], part[column], color=look.color, linestyle=look.dash, linewidth=1.6,
                 label=name,

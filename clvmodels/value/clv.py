@@ -1,7 +1,7 @@
 """Customer lifetime value in money: discounted purchases times expected spend times margin."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, final, overload
@@ -18,6 +18,7 @@ from clvmodels.models.fitted import probabilities
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.fitted_retention import FittedRetention
 from clvmodels.models.fitted_time_varying import FittedTimeVarying
+from clvmodels.models.linked_spend import LinkedSpend
 from clvmodels.models.purchase_tables import FEWER
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.models.retention import RetentionModel
@@ -26,6 +27,7 @@ from clvmodels.models.streaming import check_size, over_histories
 from clvmodels.models.tables import QUANTILES, Grouping, check_quantiles, distribution_table
 from clvmodels.models.time_varying_pareto_nbd import TimeVaryingParetoNBDModel
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
+from clvmodels.value.correlated import FittedCorrelatedCLV, fit_correlated
 from clvmodels.value.worth import DISCOUNTED, MADE, Worth
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ class CLVModel:
     timing : {"continuous", "month_end"}
         When purchases are discounted: as they happen, or all of a month's at its end (the
         convention of lifetimes' ``customer_lifetime_value``, for whole months from now).
+    correlated : bool
+        Fit both together and let spend go with the purchase rate, to see whether it does. For the
+        NBD, BG/NBD and MBG/NBD with Gamma-Gamma; spend is taken as independent if not given.
 
     References
     ----------
@@ -74,6 +79,7 @@ class CLVModel:
     discount: DiscountRate
     margin: float | str = 1.0
     timing: Timing = "continuous"
+    correlated: bool = False
 
     def __post_init__(self) -> None:
         for name, value, kinds in (
@@ -95,12 +101,16 @@ class CLVModel:
             object.__setattr__(self, "margin", float(self.margin))
         if self.timing not in ("continuous", "month_end"):
             raise ParameterError(f"timing is 'continuous' or 'month_end', got {self.timing!r}.")
+        if self.correlated:
+            LinkedSpend.of(self.purchases, self.spend)  # an error, where they cannot be
+            if self.timing != "continuous":
+                raise ParameterError("correlated=True discounts purchases as they happen.")
 
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
         return self
 
-    def fit(self, data: Summary, method: Method | None = None) -> "FittedCLV":
+    def fit(self, data: Summary, method: Method | None = None) -> "FittedCLV | FittedCorrelatedCLV":
         """Fit both models to a summary with monetary values; fitted ones are kept as they are.
 
         Parameters
@@ -113,13 +123,17 @@ class CLVModel:
         Returns
         -------
         FittedCLV
-            Both fits, and what they are worth.
+            Both fits, and what they are worth; with ``correlated=True`` a `FittedCorrelatedCLV`.
 
         Raises
         ------
         DataError, FitError
             As the two models do.
         """
+        if self.correlated:
+            apart = replace(self, correlated=False).fit(data)
+            assert isinstance(apart, FittedCLV)
+            return fit_correlated(self, apart, data, method)
         purchases, spend = self.purchases, self.spend
         kind = spend.model if isinstance(spend, FittedSpend) else spend
         traits = [trait.name for block in kind.blocks for trait in block.traits]

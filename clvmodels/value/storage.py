@@ -1,6 +1,7 @@
 """Saved fits of every role, read back by one function."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ from clvmodels.models.registry import (
 )
 from clvmodels.models.spend import FittedSpend, SpendModel
 from clvmodels.models.storage import (
+    dump_estimate,
     dump_purchases,
     dump_spend,
     load_clock,
@@ -30,8 +32,16 @@ from clvmodels.models.storage import (
 from clvmodels.models.time_varying_pareto_nbd import load_time_varying
 from clvmodels.units import DiscountRate
 from clvmodels.value.clv import CLVModel, FittedCLV
+from clvmodels.value.correlated import FittedCorrelatedCLV
 
-Fitted: TypeAlias = FittedPurchases | FittedSpend | FittedRetention | FittedTimeVarying | FittedCLV
+Fitted: TypeAlias = (
+    FittedPurchases
+    | FittedSpend
+    | FittedRetention
+    | FittedTimeVarying
+    | FittedCLV
+    | FittedCorrelatedCLV
+)
 
 
 def dump_clv(fit: FittedCLV) -> dict[str, Any]:
@@ -47,6 +57,12 @@ def dump_clv(fit: FittedCLV) -> dict[str, Any]:
     }
 
 
+def dump_correlated(fit: FittedCorrelatedCLV) -> dict[str, Any]:
+    """The joint fit, with both apart and the terms, as a JSON document."""
+    joint = {"estimate": dump_estimate(fit.estimate), "loglik_ratio": fit.loglik_ratio}
+    return {**dump_clv(fit.apart), **joint, "role": "correlated_clv"}
+
+
 def load(path: str | Path) -> Fitted:
     """Read a fit written by its ``save`` method.
 
@@ -60,7 +76,7 @@ def load(path: str | Path) -> Fitted:
 
     Returns
     -------
-    FittedPurchases, FittedSpend, FittedRetention, FittedTimeVarying or FittedCLV
+    FittedPurchases, FittedSpend, FittedRetention, FittedTimeVarying, FittedCLV, FittedCorrelatedCLV
         What was saved.
 
     Raises
@@ -140,10 +156,19 @@ def _load_clv(document: Mapping[str, Any]) -> FittedCLV:
     return FittedCLV(model, purchases, spend)
 
 
+def _load_correlated(document: Mapping[str, Any]) -> FittedCorrelatedCLV:
+    apart = _load_clv(document)
+    model = replace(apart.model, correlated=True)
+    return FittedCorrelatedCLV(
+        model, apart, load_estimate(document["estimate"]), document["loglik_ratio"]
+    )
+
+
 _ROLES: Mapping[str, Callable[[Mapping[str, Any]], Fitted]] = {
     "purchases": _load_purchases,
     "spend": _load_spend,
     "retention": _load_retention,
     "time_varying": load_time_varying,
     "clv": _load_clv,
+    "correlated_clv": _load_correlated,
 }

@@ -1,0 +1,1 @@
+"""Posteriors against PyMC-Marketing's, each fit in a process of its own."""
