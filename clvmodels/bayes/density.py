@@ -27,7 +27,7 @@ from clvmodels.inference.problem import Problem, Sums
 from clvmodels.inference.traits import TraitMap
 
 Position: TypeAlias = FloatArray
-_OUTERMOST = 80.0  # logs of parameters beyond which the density is taken for 0
+OUTERMOST = 80.0  # logs of parameters beyond which the density is taken for 0
 
 
 class Level(NamedTuple):
@@ -148,7 +148,7 @@ class Density:
     def _complete(self, eta: FloatArray) -> tuple[float, FloatArray]:
         """The density without groups: the same, with nothing to take apart."""
         logs = self.traits.back(eta)
-        if not np.abs(logs).max() < _OUTERMOST:
+        if not np.abs(logs).max() < OUTERMOST:
             return -np.inf, np.zeros_like(eta)
         theta = np.exp(logs)
         (nll,), (gradient,) = self.sums.value_and_gradient(theta[None])
@@ -173,7 +173,7 @@ class Density:
         """Log-likelihood, and its gradient in the leaves' traits and in the multipliers."""
         eta = np.hstack([leaves, np.broadcast_to(shared, (len(leaves), self.shared))])
         logs = self.traits.back(eta)
-        if not (np.abs(logs) < _OUTERMOST).all():
+        if not (np.abs(logs) < OUTERMOST).all():
             return -np.inf, leaves, shared
         theta = np.exp(logs)
         values, gradient = self.sums.value_and_gradient(theta)
@@ -267,7 +267,8 @@ def density_of(
     `spread` (levels, traits) says how far groups differ.
     """
     groups = problem.groups
-    if groups is None or not groups.nested:
+    assert groups is not None
+    if not groups.nested:
         none = np.zeros(len(curvature), dtype=np.int64)
         return Density(problem, priors, (_level(none, curvature, spread[0]),))
     # what is known of an outer group: its groups, each blurred by how far groups differ

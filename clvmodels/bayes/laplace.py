@@ -10,11 +10,11 @@ import numpy as np
 
 from clvmodels._cores import usable_cores
 from clvmodels._typing import FloatArray
-from clvmodels.bayes.density import Density
+from clvmodels.bayes.density import OUTERMOST, Density
 from clvmodels.bayes.map import mode
 from clvmodels.bayes.posterior import Draws
 from clvmodels.bayes.priors import Priors
-from clvmodels.bayes.proposals import around_draws, around_mode, resampled
+from clvmodels.bayes.proposals import AroundDraws, AroundMode, Proposal, log_mixture, resampled
 from clvmodels.exceptions import FitError, FitWarning, ParameterError
 from clvmodels.inference.estimate import Estimate, Sampling
 from clvmodels.inference.problem import Problem
@@ -79,6 +79,7 @@ class Laplace:
 
     def __post_init__(self) -> None:
         check_count("draws", self.draws)
+        check_count("seed", self.seed, 0)
 
     def estimate(self, problem: Problem) -> Estimate:
         """Draw from the posterior of `problem`."""
@@ -95,21 +96,20 @@ class Laplace:
             log_lik = _log_likelihoods(density, eta)
             sampling = Sampling(self.draws, 1, float(self.draws))
             return self._finished(at_mode, density, eta, log_lik, sampling)
-        eta, log_q = around_mode(self.draws, centre, factor, posterior, rng)
+        proposals: list[Proposal] = [AroundMode.of(centre, factor, posterior)]
+        eta = proposals[0].draw(self.draws, rng)
         log_p = posterior(eta)
-        weights, k = smoothed(log_p - log_q)
+        weights, k = smoothed(log_p - log_mixture(proposals, eta))
         for _ in range(_REFINEMENTS):
             if k <= _GOOD or effective_size(weights) < _TOO_FEW:
                 break
-            other, log_q = around_draws(self.draws, eta, np.exp(weights), rng)
-            other_p = posterior(other)
-            other_weights, other_k = smoothed(other_p - log_q)
-            if other_k < k:
-                eta, log_p, weights, k = other, other_p, other_weights, other_k
+            proposals.append(AroundDraws.of(eta, np.exp(weights), rng))
+            more = proposals[-1].draw(self.draws, rng)
+            eta, log_p = np.vstack([eta, more]), np.concatenate([log_p, posterior(more)])
+            weights, k = smoothed(log_p - log_mixture(proposals, eta))
         kept = resampled(np.exp(weights), self.draws, rng)
-        sampling = Sampling(
-            self.draws, 1, float(effective_size(weights)), pareto_k=max(float(k), 0.0)
-        )
+        worth = min(float(effective_size(weights)), float(self.draws))
+        sampling = Sampling(self.draws, 1, worth, pareto_k=max(float(k), 0.0))
         log_lik = (log_p - known.log_density(eta))[kept]
         return self._finished(at_mode, density, eta[kept], log_lik, sampling)
 
@@ -188,10 +188,17 @@ def check_count(name: str, value: object, least: int = 1) -> None:
 
 def _log_likelihoods(density: Density, eta: FloatArray) -> FloatArray:
     """Log-likelihood at each of many eta, on all cores; minus infinity far outside."""
-    with np.errstate(over="ignore"):  # far outside
-        theta = np.exp(density.traits.back(eta))
-    cores = min(usable_cores(), len(theta))
+    logs = density.traits.back(eta)
+    inside = (np.abs(logs) < OUTERMOST).all(axis=1)
+    out = np.full(len(eta), -np.inf)
+    theta = np.exp(logs[inside])
+    cores = max(1, min(usable_cores(), len(theta)))
+
+    def values(some: FloatArray) -> FloatArray:
+        with np.errstate(all="ignore"):  # Hessians that nobody needs may overflow
+            return density.sums.values(some)
+
     with ThreadPoolExecutor(cores) as pool:
-        parts = list(pool.map(density.sums.values, np.array_split(theta, cores)))
-    value = -np.concatenate(parts)
-    return np.where(np.isfinite(value), value, -np.inf)
+        value = -np.concatenate(list(pool.map(values, np.array_split(theta, cores))))
+    out[inside] = np.where(np.isfinite(value), value, -np.inf)
+    return out

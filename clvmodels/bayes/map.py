@@ -55,10 +55,10 @@ class MAP:
 
 
 def mode(
-    problem: Problem, priors: Priors | None, strict: bool = False
+    problem: Problem, priors: Priors | None, strict: bool = False, grouped: bool = False
 ) -> tuple[Estimate, TraitPriors]:
     """The mode with its curvature, and the priors that went into it."""
-    known = priors_of(problem, priors)
+    known = priors_of(problem, priors, grouped)
     whole = replace(problem, penalty=known.penalty(problem.traits))
     estimate = describe(whole, *best_of_starts(whole))
     if not estimate.diagnostics.converged:
@@ -69,7 +69,7 @@ def mode(
     return estimate, known
 
 
-def priors_of(problem: Problem, priors: Priors | None) -> TraitPriors:
+def priors_of(problem: Problem, priors: Priors | None, grouped: bool = False) -> TraitPriors:
     """The priors of a problem's traits.
 
     Raises
@@ -82,4 +82,4 @@ def priors_of(problem: Problem, priors: Priors | None) -> TraitPriors:
             "A ridge is a prior for maximum likelihood. For this method leave it out and give "
             "priors={'purchase:column': Prior(1, factor)} for multipliers of covariates."
         )
-    return TraitPriors.of(problem.traits.traits, priors)
+    return TraitPriors.of(problem.traits.traits, priors, grouped)

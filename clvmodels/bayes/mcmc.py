@@ -195,7 +195,7 @@ def _prepared(
     if problem.groups is not None:
         data = {name: values for name, values in problem.data.items() if name != "group"}
         whole = replace(problem, data=data, groups=None)
-    at_mode, known = mode(whole, priors, strict)
+    at_mode, known = mode(whole, priors, strict, grouped=problem.groups is not None)
     if problem.groups is not None:
         density, whitening = start_of_groups(problem, known, at_mode)
         return at_mode, density, whitening
@@ -214,7 +214,7 @@ def _draws(density: Density, chains: Chains, seed: int) -> Draws:
 def _sampling(draws: Draws, chains: Chains) -> Sampling:
     count, kept = chains.positions.shape[:2]
     series = [v.reshape(count, kept, -1) for v in {**draws.params, **draws.traits}.values()]
-    each = np.concatenate(series, axis=2)[:, :, : _columns(series)]
+    each = np.concatenate(series, axis=2)
     r_hat, ess, tail = _figures(each)
     energy = chains.stats.get("energy")
     return Sampling(
@@ -227,10 +227,6 @@ def _sampling(draws: Draws, chains: Chains) -> Sampling:
         e_bfmi=None if energy is None else _e_bfmi(energy),
         interrupted=chains.interrupted,
     )
-
-
-def _columns(series: list[FloatArray]) -> int:
-    return sum(values.shape[2] for values in series)
 
 
 def _figures(each: FloatArray) -> tuple[float | None, float, float | None]:

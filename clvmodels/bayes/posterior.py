@@ -1,5 +1,6 @@
 """Draws of a posterior, as an estimate and as ArviZ's container."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,7 +10,7 @@ import numpy as np
 
 from clvmodels._typing import FloatArray, Params
 from clvmodels.bayes.density import Density, Pieces, group_names
-from clvmodels.exceptions import FitError
+from clvmodels.exceptions import FitError, FitWarning
 from clvmodels.inference.estimate import Diagnostics, Estimate
 
 _PRIOR_DRAWS = 1000
@@ -141,6 +142,14 @@ class Draws:
             sections["log_likelihood"] = {"customer": each.reshape(*chains, -1)}
             coords["customer_number"] = np.arange(each.shape[1])
             dims["customer"] = ["customer_number"]
+        else:
+            warnings.warn(
+                "The container has no log_likelihood: it would hold more than "
+                f"{_LARGEST:,} numbers, or customers count by parts. clv.loo(fit, data) does "
+                "without.",
+                FitWarning,
+                stacklevel=4,
+            )
         if (self.density.priors.precision > 0).all():  # flat ones are no distributions
             sections["prior"] = self._prior()
         return to_arviz(sections, coords, dims)

@@ -155,7 +155,9 @@ class TraitPriors:
     spread: GroupSpread
 
     @classmethod
-    def of(cls, traits: tuple[Trait, ...], given: Priors | None) -> "TraitPriors":
+    def of(
+        cls, traits: tuple[Trait, ...], given: Priors | None, grouped: bool = True
+    ) -> "TraitPriors":
         """The priors given, and the default ones of all other traits.
 
         Raises
@@ -165,6 +167,11 @@ class TraitPriors:
         """
         given = dict(given or {})
         known = {trait.name: trait for trait in traits}
+        if GROUPS in given and not grouped:
+            raise ParameterError(
+                f"The prior {GROUPS!r} is of differences between groups, and there are none: give "
+                "MCMC(groups=...), or leave it out."
+            )
         spread = given.pop(GROUPS, GroupSpread())
         if not isinstance(spread, GroupSpread):
             raise ParameterError(f"{GROUPS!r} takes GroupSpread(factor), got {spread!r}.")
@@ -172,7 +179,7 @@ class TraitPriors:
             if name not in known:
                 raise ParameterError(
                     f"There is no {name!r} to have a prior. This model has priors for "
-                    f"{', '.join(known)}, and {GROUPS}."
+                    f"{', '.join(known)}{f', and {GROUPS}' if grouped else ''}."
                 )
             if not isinstance(prior, Prior | Flat):
                 raise ParameterError(f"{name} takes Prior(median, factor) or Flat(): {prior!r}.")
@@ -238,9 +245,12 @@ class TraitPriors:
         return penalty
 
 
-def parted(method: Any, spend: Iterable[str]) -> tuple[Any, Any]:
+def parted(
+    method: Any, spend: Iterable[str], fitted: tuple[bool, bool] = (False, False)
+) -> tuple[Any, Any]:
     """A method as it is for purchases, and for spend: each with the priors that concern it.
 
+    `fitted` says which of the two is not to be fitted any more, and so has no use for priors.
     `spend` names the traits of the spend model; multipliers of its covariates begin with "spend:".
     """
     given: Priors = getattr(method, "priors", None) or {}
@@ -249,4 +259,9 @@ def parted(method: Any, spend: Iterable[str]) -> tuple[Any, Any]:
     mine = {name for name in given if name in set(spend) or name.startswith("spend:")}
     of_spend = {k: v for k, v in given.items() if k in mine or k == GROUPS}
     of_purchases = {k: v for k, v in given.items() if k not in mine}
+    for idle, priors in zip(fitted, (of_purchases, of_spend), strict=True):
+        if idle and (useless := [name for name in priors if name != GROUPS]):
+            raise ParameterError(
+                f"The prior of {', '.join(useless)} has no effect: that model is fitted already."
+            )
     return replace(method, priors=of_purchases), replace(method, priors=of_spend)

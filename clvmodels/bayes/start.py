@@ -14,6 +14,7 @@ _USUAL_SPREAD = 0.3  # between groups, to begin with
 _WEIGHT = 2.0  # groups' worth of what is usual: few groups hardly tell how far they differ
 _ROUNDS = 30
 _SDS_BELOW = 1.4
+_HARDLY_ANY = 1e-3  # information where a group's data have none
 _FARTHEST = 1.0  # that a group starts from the centre
 
 
@@ -40,7 +41,8 @@ def start_of_groups(
     # a spread as low as it may well be: the density narrows towards low ones, so there the groups
     # must not be centred
     low = spread * (1 - _SDS_BELOW / np.sqrt(2 * max(len(steps[0]), 2)))
-    density = density_of(problem, priors, np.einsum("gkk->gk", np.array(bends)), low)
+    alone = np.linalg.inv(np.array(bends) + _HARDLY_ANY * np.eye(own))
+    density = density_of(problem, priors, 1 / np.einsum("gkk->gk", alone), low)
     values = [eta[:own] + step for step in steps]
     return density, _whitening(density, eta, values, covariance, spread)
 

@@ -188,9 +188,9 @@ def fit(
 
     The log may also be a summary written by summarize: .parquet, .csv or .json.
 
-    Example: clvmodels fit cdnow --model pareto-nbd --spend lognormal-normal --out model.json
+    With --method mcmc --groups COLUMN, segments share what they have in common.
 
-    Example: clvmodels fit orders.csv --method mcmc --groups country --out model.json
+    Example: clvmodels fit cdnow --model pareto-nbd --spend lognormal-normal --out model.json
     """
     from clvmodels.models.fitted import check_level
     from clvmodels.models.fitted_purchases import FittedPurchases

@@ -180,7 +180,8 @@ class Estimate:
     replicates : mapping of str to ndarray of shape (n, 1), or None
         Draws from the sampling distribution or the posterior, where the method has them.
     loglik : float or None
-        Log-likelihood at the point, in the time unit and currency of the data.
+        Log-likelihood at the point (of a posterior: at the geometric means of the draws), in the
+        time unit and currency of the data.
     customers : float
         Number of customers fitted.
     fingerprint : tuple of float
@@ -217,6 +218,11 @@ class Estimate:
     def __reduce__(self) -> tuple[Any, ...]:
         # built anew: mappings that cannot change cannot be pickled either
         state = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "posterior"}
+        if state["replicates"] is not None and all(
+            state["replicates"][name] is values for name, values in self.point.items()
+        ):
+            state["replicates"] = None
+            state["is_sample"] = True
         params = {name: dict(state[name]) for name in ("point", "replicates") if state[name]}
         return _rebuild, ({**state, **params},)
 
@@ -236,9 +242,13 @@ class Estimate:
         return {name: float(values[:, 0].mean()) for name, values in self.point.items()}
 
     def means_of(self, group: int) -> FloatArray:
-        """Mean of each parameter of a group, in their order."""
+        """Geometric mean of each parameter of a group over the draws, in their order.
+
+        Where log-likelihoods are evaluated: the arithmetic means of a skewed posterior may lie
+        where the likelihood is next to nothing.
+        """
         own = [v[:, 0 if v.shape[1] == 1 else 1 + group] for v in self.point.values()]
-        return np.array([values.mean() for values in own])
+        return np.exp([np.log(values).mean() for values in own])
 
     def with_loglik(self, loglik: float) -> "Estimate":
         """The same estimate with the log-likelihood at its means."""
@@ -263,6 +273,8 @@ class Estimate:
 
 
 def _rebuild(state: dict[str, Any]) -> Estimate:
+    if state.pop("is_sample", False):  # the draws are written once
+        state["replicates"] = state["point"]
     return Estimate(**state)
 
 

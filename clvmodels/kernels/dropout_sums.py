@@ -6,6 +6,7 @@ repeat, so their logarithms are taken once per distinct time, and only the odds 
 out are left to do row by row. The formulas are those of `dropout_at_purchase`.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -51,13 +52,14 @@ def prepare(
     x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray, ends: IntArray, d: int
 ) -> Prepared:
     """What `value_and_gradient` and `values` take, of rows sorted by run."""
-    runs = [slice(i, j) for i, j in zip(ends[:-1], ends[1:], strict=True)]
-    ages, thens, rows = [], [], []
+    runs = [slice(i, j) for i, j in pairwise(ends)]
+    ages: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+    thens, rows = [], []
     age_at = then_at = 0
     for run in runs:
         age, place = np.unique(T[run], return_inverse=True)
-        customers = np.bincount(place, weights=weight[run])
-        purchases = np.bincount(place, weights=weight[run] * x[run])
+        customers: FloatArray = np.bincount(place, weight[run]).astype(np.float64)
+        purchases: FloatArray = np.bincount(place, weight[run] * x[run]).astype(np.float64)
         ages.append((age, customers, purchases))
         exposed = x[run] + d > 0
         then, then_place = np.unique(t_x[run][exposed], return_inverse=True)
@@ -69,13 +71,10 @@ def prepare(
     tails = [tail_counts(x[run], weight[run]) for run in runs]
     stays = [tail_counts(x[run] + d, weight[run]) for run in runs]
     n, w, at_T, at_then = (np.concatenate(part) for part in zip(*rows, strict=True))
-    age, customers, purchases = (
-        np.concatenate(part).astype(np.float64) for part in zip(*ages, strict=True)
-    )
     return Prepared(
-        age,
-        customers,
-        purchases,
+        np.concatenate([age for age, _, _ in ages]),
+        np.concatenate([customers for _, customers, _ in ages]),
+        np.concatenate([purchases for _, _, purchases in ages]),
         _ends([one for one, _, _ in ages]),
         np.concatenate(thens),
         _ends(thens),
@@ -144,7 +143,6 @@ def _runs(
     per_age, per_then = np.empty(len(T)), np.empty(len(then))
     for run in range(runs):
         r, alpha, a, b = theta[run]
-        log_alpha = np.log(alpha)
         f = g_r = g_alpha = g_a = g_b = 0.0
         for j in range(T_ends[run], T_ends[run + 1]):
             log_age[j], per_age[j] = np.log(alpha + T[j]), 1 / (alpha + T[j])

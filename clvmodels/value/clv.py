@@ -137,7 +137,8 @@ class CLVModel:
         purchases, spend = self.purchases, self.spend
         kind = spend.model if isinstance(spend, FittedSpend) else spend
         traits = [trait.name for block in kind.blocks for trait in block.traits]
-        first, second = parted(method, traits)
+        known = isinstance(purchases, FittedPurchases), isinstance(spend, FittedSpend)
+        first, second = parted(method, traits, known)
         if isinstance(purchases, PurchaseModel):
             purchases = purchases.fit(data, first)
         if isinstance(spend, SpendModel):

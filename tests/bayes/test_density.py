@@ -129,7 +129,7 @@ def test_beyond_belief_it_is_zero(groups, rfm):
 def test_groups_are_centred_as_far_as_their_data_pin_them_down(rfm):
     this = density(MODELS["nbd"], rfm, ("market", "channel"), None)
     information = np.geomspace(1e-3, 1e6, 12).reshape(6, 2)
-    outer, inner = density_of(this.problem, this.priors, information).levels
+    outer, inner = density_of(this.problem, this.priors, information, np.full((2, 2), 0.1)).levels
     assert inner.centring[0, 0] < 0.001
     assert inner.centring[-1, -1] > 0.999
     assert (np.diff(inner.centring.ravel()) > 0).all()

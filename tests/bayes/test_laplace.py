@@ -8,7 +8,7 @@ from scipy.stats import kurtosis
 
 import clvmodels as clv
 from clvmodels.bayes.laplace import gaussian_at
-from clvmodels.bayes.proposals import around_draws, around_mode, resampled
+from clvmodels.bayes.proposals import AroundDraws, AroundMode, log_mixture, resampled
 from clvmodels.data.datasets import load_cdnow_summary, load_donations
 from clvmodels.data.retention import RetentionTable
 from clvmodels.data.summary import RFMSummary
@@ -226,33 +226,59 @@ def test_fits_that_converge_are_silent():
 
 
 def banana(eta):
-    """A density far from normal, whose moments are known: y ~ N(0, 1), x | y ~ N(y^2, .3^2)."""
+    """A bent density whose moments are known: y ~ N(0, 1), x | y ~ N(y^2 / 2, 1/4)."""
     y = eta[:, 1]
-    return -0.5 * y**2 - 0.5 * ((eta[:, 0] - y**2) / 0.3) ** 2
+    return -0.5 * y**2 - 0.5 * ((eta[:, 0] - y**2 / 2) / 0.5) ** 2
 
 
 def test_proposals_have_the_density_that_they_say():
     rng = np.random.default_rng(1)
-    factor = np.array([[1.0, 0.0], [0.6, 0.8]])
-    first, log_q = around_mode(50_000, np.zeros(2), factor, banana, rng)
-    for eta, log_density in (
-        (first, log_q),
-        around_draws(50_000, first[:400], np.full(400, 1 / 400), rng),
-    ):
-        ratio = np.exp(-0.5 * (eta**2).sum(axis=1) - log_density)
-        cut = np.exp(-0.5 * ((eta - 0.5) ** 2).sum(axis=1) - log_density)
-        # both integrate to 2 pi, whatever constant the density lacks
-        assert ratio.mean() == pytest.approx(cut.mean(), rel=0.05)
+    first = AroundMode.of(np.zeros(2), np.array([[1.0, 0.0], [0.6, 0.8]]), banana)
+    draws = first.draw(50_000, rng)
+    second = AroundDraws.of(draws[:400], np.full(400, 1 / 400), rng)
+    areas = []
+    for proposal in (first, second):
+        eta = proposal.draw(50_000, rng)
+        # a normal density over that of the proposal has the mean 1, but for the shared constant
+        normal = -0.5 * (eta**2).sum(axis=1) - np.log(2 * np.pi)
+        areas.append(np.exp(normal - proposal.log_density(eta)).mean())
+    assert areas[1] == pytest.approx(areas[0], rel=0.05)
 
 
-def test_draws_around_draws_reach_where_those_around_the_mode_do_not():
-    rng = np.random.default_rng(3)
-    eta, log_q = around_mode(4000, np.zeros(2), np.diag([0.5, 1.0]), banana, rng)
-    weights, k = smoothed(banana(eta) - log_q)
-    again, log_q = around_draws(4000, eta, np.exp(weights), rng)
-    better, better_k = smoothed(banana(again) - log_q)
-    assert better_k < min(k, 0.7)
-    assert effective_size(better) > effective_size(weights)
-    w = np.exp(better)
-    assert w @ again[:, 0] == pytest.approx(1.0, abs=0.15)  # E x = E y^2
-    assert w @ again[:, 1] ** 2 == pytest.approx(1.0, abs=0.15)
+def test_draws_around_draws_follow_a_bend():
+    worth, means = {"mode": [], "both": []}, []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        mode = AroundMode.of(np.zeros(2), np.diag([0.5, 1.0]), banana)
+        eta = mode.draw(4000, rng)
+        weights, _ = smoothed(banana(eta) - mode.log_density(eta))
+        draws = AroundDraws.of(eta, np.exp(weights), rng)
+        both = np.vstack([eta, draws.draw(4000, rng)])
+        better, _ = smoothed(banana(both) - log_mixture([mode, draws], both))
+        worth["mode"].append(effective_size(weights))
+        worth["both"].append(effective_size(better))
+        w = np.exp(better)
+        means.append(w @ both)
+    # E x = E y^2 / 2 and E y = 0
+    assert np.median(means, axis=0) == pytest.approx([0.5, 0.0], abs=0.1)
+    assert np.median(worth["both"]) > 3 * np.median(worth["mode"])
+
+
+def test_few_contracts_have_the_posterior_of_a_grid():
+    survivors = {"x": [100, 70, 55, 45], "y": [80, 40, 30], "z": [30, 25]}
+    table = RetentionTable.from_survivors(survivors, period="1 year")
+    model = clv.ShiftedBetaGeoModel()
+    fits = [model.fit(table, clv.Laplace(draws=2000, seed=seed)) for seed in range(10)]
+    sd = np.mean([np.log(fit.estimate.point["alpha"]).std() for fit in fits])
+    mean = np.mean([np.log(fit.estimate.point["alpha"]).mean() for fit in fits])
+    density = fits[0].estimate.posterior.density
+    odds, total = np.linspace(-3, 3, 301), np.linspace(-6, 12, 601)
+    eta = np.array(np.meshgrid(odds, total, indexing="ij")).reshape(2, -1).T
+    logs = density.traits.back(eta)
+    log_p = -density.sums.values(np.exp(logs)) + density.priors.log_density(eta)
+    weight = np.exp(log_p - log_p.max())
+    weight /= weight.sum()
+    expected = weight @ logs[:, 0]
+    # ten fits of 2,000 draws: standard errors of 0.004 and 0.003
+    assert mean == pytest.approx(expected, abs=0.02)
+    assert sd == pytest.approx(np.sqrt(weight @ (logs[:, 0] - expected) ** 2), rel=0.03)

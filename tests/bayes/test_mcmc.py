@@ -1,13 +1,16 @@
 """Markov chains: what comes out of them, what is refused, and what a stop leaves."""
 
+import io
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
 import clvmodels as clv
 from clvmodels.bayes.container import import_arviz
+from clvmodels.bayes.nuts import shows_progress
 from clvmodels.data.datasets import load_cdnow_summary
 from clvmodels.data.retention import RetentionTable
 from clvmodels.data.summary import RFMSummary
@@ -240,3 +243,41 @@ def test_an_interrupt_keeps_what_was_drawn():
     assert after.startswith("True True True Interrupted: ")
     assert after.endswith("of 200,000 draws of each chain were kept.")
     assert during == "error: The sampling was stopped before anything was drawn after tuning."
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_bar_is_shown_as_asked(asked):
+    assert shows_progress(asked) is asked
+
+
+def test_a_bar_is_shown_in_terminals_and_notebooks_only(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    assert not shows_progress(None)
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    assert shows_progress(None)
+    monkeypatch.delitem(sys.modules, "ipykernel")
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert shows_progress(None)
+
+
+@few
+def test_chains_and_values_do_not_depend_on_units():
+    weeks = load_cdnow_summary()
+    days = RFMSummary(
+        customer_id=weeks.customer_id, frequency=weeks.frequency, recency=weeks.recency * 7,
+        T=weeks.T * 7, monetary_value=weeks.monetary_value * 100, time_unit="day",
+    )  # fmt: skip
+    model = clv.CLVModel(
+        clv.BetaGeoModel(), clv.GammaGammaModel(), discount=clv.DiscountRate(0.1, per="year")
+    )
+    method = clv.MCMC(draws=150, chains=2, tune=100, seed=3, progress=False)
+    here, there = (model.fit(data, method) for data in (weeks, days))
+    assert there.purchases.params["alpha"] == pytest.approx(here.purchases.params["alpha"] * 7)
+    one, two = here.totals(weeks, "12 months"), there.totals(days, "12 months")
+    in_dollars = one["quantity"].eq("purchases").map({True: 1, False: 100}).to_numpy()
+    for column in ("estimate", "lo", "hi"):
+        # a common seed: the same draws but for rounding, which chains may magnify
+        assert (two[column] / in_dollars).to_numpy() == pytest.approx(one[column], rel=1e-3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clvmodels.bayes import pymc_sampler
-from clvmodels.bayes.density import density_of
+from clvmodels.bayes.density import Density, density_of
 from clvmodels.bayes.laplace import gaussian_at
 from clvmodels.bayes.map import mode
 from clvmodels.bayes.nuts import Whitening
@@ -85,7 +85,9 @@ def density(problem, priors=None):
     own = len(problem.traits.traits) - len(problem.effects)
     # from hardly any information to much: groups are then carried in all ways
     information = np.geomspace(0.1, 1000, size * own).reshape(size, own)
-    return density_of(problem, known, information)
+    if groups is None:
+        return Density(problem, known)
+    return density_of(problem, known, information, np.full((2, own), 0.1))
 
 
 FLAT = {"purchases": Flat(), "dropout": Prior(0.2, 2)}

@@ -491,7 +491,7 @@ def test_a_model_that_is_none(csv, tmp_path):
         ("fit LOG --spend normal --out m.json", "there are gamma-gamma, lognormal-normal"),
         ("report LOG --model ggompertz-nbd", "there are bg-nbd, mbg-nbd, pareto-nbd, nbd"),
         ("recommend LOG --refunds drop", "Use --refunds with summarize"),
-        ("fit LOG --method magic --out m.json", "there are mle, bootstrap, lifetimes"),
+        ("fit LOG --method magic --out m.json", "there are mle, map, laplace, mcmc, bootstrap"),
         ("fit LOG --discount 10 --out m.json", "Write '10% per year' or 0.10"),
         ("fit LOG --discount 5%/fortnight --out m.json", "'fortnight' is not a time unit"),
         ("fit LOG --level 90 --out m.json", "between 0 and 1"),

@@ -1,5 +1,7 @@
 """The likelihood for samplers against that of fits, which mpmath has judged."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def test_runs_have_the_values_and_gradients_of_fits(kernel, d):
     theta = np.exp(np.random.default_rng(2).normal(0, 1.2, (4, 4)))
     prepared = dropout_sums.prepare(x, t_x, T, weight, ends, d)
     values, gradients = dropout_sums.value_and_gradient(theta, prepared, d)
-    for run, (i, j) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for run, (i, j) in enumerate(pairwise(ends)):
         here = (v[i:j] for v in (x, t_x, T, weight))
         value, gradient = of_fits(kernel, theta[run], *here)
         assert values[run] == pytest.approx(value, rel=1e-12, abs=1e-12)
