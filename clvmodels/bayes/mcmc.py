@@ -26,6 +26,7 @@ Sampler: TypeAlias = Literal["nutpie", "pymc", "numpyro"]
 _TUNE, _TUNE_GROUPS = 300, 700
 _ACCEPT, _ACCEPT_GROUPS = 0.9, 0.95
 _R_HAT, _ESS_PER_CHAIN, _E_BFMI = 1.01, 100, 0.3  # Vehtari et al. (2021); Betancourt (2016)
+_DIVERGENCES = 0.005  # share of the steps from which on the draws are not to be relied on
 
 
 @final
@@ -150,7 +151,7 @@ class MCMC:
     def _diagnosed(self, at_mode: Diagnostics, draws: Draws, chains: Chains) -> Diagnostics:
         """How good the draws are, and what to do where they are not."""
         sampling = _sampling(draws, chains)
-        notes = []
+        notes, harmless = [], int(sampling.interrupted)
         if sampling.interrupted:
             notes.append(
                 f"Interrupted: {sampling.draws:,} of {self.draws:,} draws of each chain were kept."
@@ -167,16 +168,18 @@ class MCMC:
             )
         if sampling.divergences:
             share = sampling.divergences / (sampling.draws * sampling.chains)
+            harmless += share <= _DIVERGENCES
             notes.append(
-                f"{sampling.divergences:,} of the steps diverged ({share:.1%}): part of the "
-                "posterior may be missing. Raise target_accept towards 0.99."
+                f"{sampling.divergences:,} of the steps diverged ({share:.2%}): narrow corners of "
+                "the posterior may be missing. Raise target_accept towards 0.99, or say more of "
+                "how far groups can differ with the prior 'groups'."
             )
         if sampling.e_bfmi is not None and sampling.e_bfmi < _E_BFMI:
             notes.append(
                 f"E-BFMI is {sampling.e_bfmi:.2f}, below {_E_BFMI}: tails are explored badly. "
                 "Give informative priors."
             )
-        failed = len(notes) > sampling.interrupted
+        failed = len(notes) > harmless
         return replace(
             at_mode,
             converged=not failed,

@@ -85,11 +85,13 @@ def compare(
     Returns
     -------
     DataFrame
-        One row per model, highest elpd_loo first where all have it, else lowest AIC: model (without
-        names, its own; fits that share it are numbered as they were given); parameters (their
-        number); loglik; aic; bic; against (the largest of its special cases in the list), lr,
-        lr_df, lr_p (the test against it: a small p speaks for the larger model; where the special
-        case lies at the edge of the parameters, as that without dropout does, p is an upper bound);
+        One row per model, highest elpd_loo first where all have it, else lowest AIC, and those
+        without AIC last: model (without names, its own; fits that share it are numbered as they
+        were given); parameters (their number, which groups leave uncounted: NaN); loglik; aic and
+        bic (NaN of posteriors, which elpd_loo compares); against (the largest of its special cases
+        in the list), lr, lr_df, lr_p (the test against it: a small p speaks for the larger model;
+        where the special case lies at the edge of the parameters, as that without dropout does, p
+        is an upper bound);
         chi_square, chi_df, chi_p (customers with 0, 1, ..., 6, 7 or more repeat purchases, counted
         and expected: a small p speaks against the model); elpd_loo, elpd_se (log predictive density
         of customers left out, and its standard error), elpd_diff, elpd_diff_se (against the best,
@@ -139,10 +141,10 @@ def compare(
         [
             {
                 "model": name,
-                "parameters": len(fit.estimate.names),
+                "parameters": np.nan if _grouping(fit) else len(fit.estimate.names),
                 "loglik": fit.loglik,
-                "aic": fit.aic,
-                "bic": fit.bic,
+                "aic": np.nan if fit.estimate.is_sample else fit.aic,
+                "bic": np.nan if fit.estimate.is_sample else fit.bic,
                 **_ratio_test(fit, named),
                 **_frequency_test(fit, seen[name]),
                 **_leave_one_out(name, left_out),
@@ -166,10 +168,17 @@ def _named(fits: Sequence[Fitted]) -> dict[str, Fitted]:
 
 def _title(fit: Fitted) -> str:
     """What was fitted, in words."""
-    if not isinstance(fit, FittedPurchases | FittedSpend):
-        return fit.model.title
     title = fit.model.label if isinstance(fit, FittedPurchases) else fit.model.title
-    return title if fit.design is None else f"{title} with covariates"
+    if isinstance(fit, FittedPurchases | FittedSpend) and fit.design is not None:
+        title += " with covariates"
+    by = _grouping(fit)
+    return f"{title} by {' / '.join(by)}" if by else title
+
+
+def _grouping(fit: Fitted) -> tuple[str, ...]:
+    """The columns of the groups that parameters were pooled over; none where they were not."""
+    groups = getattr(fit, "groups", None)
+    return () if groups is None else groups.columns
 
 
 def _role(fit: Fitted) -> str:
@@ -284,6 +293,6 @@ def _frequency_test(fit: Fitted, data: Data | None) -> dict[str, float]:
     statistic = chi_square(counts, "")
     expected = counts.loc[counts["method"] == "", "customers"]
     df = int((expected > 0).sum()) - 1 - len(fit.estimate.names)
-    if df <= 0:
+    if df <= 0 or fit.estimate.is_sample:
         return {"chi_square": statistic, "chi_df": np.nan, "chi_p": np.nan}
     return {"chi_square": statistic, "chi_df": df, "chi_p": float(chdtrc(df, statistic))}

@@ -21,6 +21,7 @@ from clvmodels.models.averaging import columns_at_once, draws_of, side_by_side
 Data: TypeAlias = RFMSummary | OpportunitySummary | RetentionTable
 
 _SAME: Final = 1e-9  # relative difference of moments of the same data, by rounding
+_SAME_LOGLIK: Final = 1e-6  # of log-likelihoods, whose rounding depends on the order of rows
 
 
 @runtime_checkable
@@ -30,6 +31,7 @@ class WithLikelihood(Protocol):
     @property
     def estimate(self) -> Estimate: ...
     def likelihood_of(self, data: Any) -> tuple[Problem, IntArray]: ...
+    def loglik_of(self, data: Any) -> float: ...
 
 
 @final
@@ -145,6 +147,14 @@ def loo(fit: WithLikelihood, data: Data) -> LOO:
     if not np.allclose(problem.fingerprint, fit.estimate.fingerprint, rtol=_SAME, atol=0):
         raise DataError(
             "The model was fitted to other data, or in another time unit or currency. Give the "
+            "summary that it was fitted to."
+        )
+    reached = fit.estimate.loglik
+    if reached is not None and not np.isclose(
+        fit.loglik_of(data), reached, rtol=_SAME_LOGLIK, atol=0
+    ):
+        raise DataError(
+            "The model was fitted to the same histories with other groups or covariates. Give the "
             "summary that it was fitted to."
         )
     values = np.empty((3, len(problem.weight)))

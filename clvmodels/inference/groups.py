@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Any, Self, final
 
@@ -11,6 +12,8 @@ from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.exceptions import DataError, ParameterError, rule_broken
 
 CENTRE = 0  # the column of parameter arrays with the typical group
+_TAKEN = ("typical", "not seen")  # columns that are not those of a group
+_BETWEEN = " / "  # outer and inner label
 
 
 @final
@@ -49,20 +52,13 @@ class Groups:
         Raises
         ------
         DataError
-            If a column is missing, or has gaps.
+            If a column is missing, has gaps, or labels that cannot be told from those of groups
+            not seen.
         """
-        parts = [_levels(name, table, ids) for name in columns]
-        codes = np.zeros(len(ids), dtype=np.int64)
-        for level, labels in parts:
-            codes = codes * len(labels) + level
-        seen, inverse = np.unique(codes, return_inverse=True)  # in the order of their labels
-        places = np.unravel_index(seen, [len(labels) for _, labels in parts])
-        named = [
-            [labels[k] for k in place.tolist()]
-            for (_, labels), place in zip(parts, places, strict=True)
-        ]
-        customers = np.bincount(inverse, weights=weight)
-        return cls(tuple(columns), tuple(zip(*named, strict=True)), tuple(customers.tolist()))
+        labels, group = _groups_present(columns, table, ids)
+        _check_names(columns, labels)
+        customers = np.bincount(group, weights=weight)
+        return cls(tuple(columns), labels, tuple(customers.tolist()))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,7 +66,7 @@ class Groups:
     @property
     def names(self) -> tuple[str, ...]:
         """One name per group."""
-        return tuple(" / ".join(label) for label in self.labels)
+        return tuple(_BETWEEN.join(label) for label in self.labels)
 
     @property
     def nested(self) -> bool:
@@ -101,16 +97,18 @@ class Groups:
         DataError
             If a column is missing, or has gaps.
         """
-        parts = [_levels(name, table, ids) for name in self.columns]
+        labels, group = _groups_present(self.columns, table, ids)
         known = {label: 1 + k for k, label in enumerate(self.labels)}
         inner = {name: 1 + len(self) + k for k, name in enumerate(self.outer)}
-        sizes = [len(labels) for _, labels in parts]
-        lookup = np.full(sizes, self.size - 1)
-        for index in np.ndindex(*sizes):
-            label = tuple(labels[k] for (_, labels), k in zip(parts, index, strict=True))
-            lookup[index] = known.get(label, inner.get(label[0], self.size - 1))
-        out: IntArray = lookup[tuple(level for level, _ in parts)]
+        unseen = self.size - 1
+        places = [known.get(label, inner.get(label[0], unseen)) for label in labels]
+        out: IntArray = np.array(places, dtype=np.int64)[group]
         return out
+
+    def names_in(self, table: Mapping[str, AnyArray], ids: AnyArray) -> AnyArray:
+        """The name of each customer's group, fitted or not; errors as of `places`."""
+        labels, group = _groups_present(self.columns, table, ids)
+        return np.array([_BETWEEN.join(label) for label in labels], dtype=object)[group]
 
     def seen(self, places: IntArray) -> AnyArray:
         """Whether a column of parameters is that of a group that was fitted."""
@@ -150,6 +148,37 @@ def group_of(params: Mapping[str, FloatArray], places: IntArray) -> dict[str, Fl
     return {k: v if v.shape[-1] == 1 else v[:, places] for k, v in params.items()}
 
 
+def _groups_present(
+    columns: Sequence[str], table: Mapping[str, AnyArray], ids: AnyArray
+) -> tuple[tuple[tuple[str, ...], ...], IntArray]:
+    """Labels of the groups among some rows, in their order, and which of them each row is of."""
+    parts = [_levels(name, table, ids) for name in columns]
+    codes = np.zeros(len(ids), dtype=np.int64)
+    for level, labels in parts:
+        codes = codes * len(labels) + level
+    present, group = np.unique(codes, return_inverse=True)
+    places = np.unravel_index(present, [len(labels) for _, labels in parts])
+    named = [
+        [labels[k] for k in place.tolist()]
+        for (_, labels), place in zip(parts, places, strict=True)
+    ]
+    return tuple(zip(*named, strict=True)), group
+
+
+def _check_names(columns: Sequence[str], labels: Sequence[tuple[str, ...]]) -> None:
+    """Refuse labels by which two columns of parameters would have one name."""
+    for column, values in zip(columns, zip(*labels, strict=True), strict=True):
+        taken = [
+            v for v in dict.fromkeys(values) if v in _TAKEN or (len(columns) > 1 and _BETWEEN in v)
+        ]
+        if taken:
+            raise DataError(
+                f"Groups of the column {column} cannot be named {', '.join(map(repr, taken[:5]))}: "
+                f"{' and '.join(map(repr, _TAKEN))} stand for groups of no customers, and "
+                f"{_BETWEEN!r} joins outer and inner groups. Rename them."
+            )
+
+
 def _levels(
     name: str, table: Mapping[str, AnyArray], ids: AnyArray
 ) -> tuple[IntArray, tuple[str, ...]]:
@@ -173,7 +202,31 @@ def _levels(
                 "Fill it, if need be with a group of their own.",
             )
         )
-    texts = [str(int(v)) if isinstance(v, float) and v == int(v) else str(v) for v in uniques]
+    texts = [_text(v, name) for v in uniques]
+    words = [isinstance(v, str) for v in uniques]
+    spelt = {text for text, word in zip(texts, words, strict=True) if word}
+    both = spelt & {text for text, word in zip(texts, words, strict=True) if not word}
+    if both:
+        raise DataError(
+            f"The group column {name} has values both as text and as numbers or times: "
+            f"{', '.join(sorted(both)[:5])}. Store the column in one type."
+        )
     labels = tuple(sorted(set(texts)))
     place = {text: k for k, text in enumerate(labels)}
     return np.array([place[text] for text in texts], dtype=np.int64)[codes], labels
+
+
+def _text(value: object, name: str) -> str:
+    """A label as text, the same for every type that can store the value."""
+    import pandas as pd
+
+    if isinstance(value, float | np.floating):
+        if not np.isfinite(value):
+            raise DataError(
+                f"The group column {name} has infinite values. Give these customers a group."
+            )
+        return str(int(value)) if value == int(value) else str(value)
+    if isinstance(value, date | np.datetime64):  # of any resolution
+        time = pd.Timestamp(value)
+        return str(time).removesuffix(" 00:00:00")
+    return str(value)

@@ -210,7 +210,7 @@ class Problem:
         return Sums(value_and_gradient, values)
 
     def by_group(self) -> list["Problem"]:
-        """One problem per group, or this one where there are none."""
+        """One problem per group that was fitted, or this one where there are none."""
         if self.groups is None:
             return [self]
         code = self.data["group"].astype(np.int64)
@@ -219,6 +219,21 @@ class Problem:
         data = {name: values for name, values in self.data.items() if name != "group"}
         alone = replace(self, data=data, groups=None, scales_given=self.scales)
         return [alone.at(rows) for rows in np.split(order, ends)]
+
+    def by_code(self) -> list[tuple[int, "Problem"]]:
+        """The group codes among the rows with their rows, groups that were not fitted included.
+
+        Without groups, this problem with code 0.
+        """
+        if self.groups is None:
+            return [(0, self)]
+        code = self.data["group"].astype(np.int64)
+        order = np.argsort(code, kind="stable")
+        codes, starts = np.unique(code[order], return_index=True)
+        data = {name: values for name, values in self.data.items() if name != "group"}
+        alone = replace(self, data=data, groups=None)
+        parts = np.split(order, starts[1:])
+        return [(k, alone.at(rows)) for k, rows in zip(codes.tolist(), parts, strict=True)]
 
     def objective(self) -> Objective:
         """What is minimised: the negative log-likelihood, and the penalty if there is one."""

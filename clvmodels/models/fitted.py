@@ -67,9 +67,9 @@ class FittedModel:
         return self.estimate.loglik
 
     def _loglik_of(self, problem: Problem) -> float:
-        """Log-likelihood of a problem's data at the estimates."""
+        """Log-likelihood of a problem's data at the estimates, each row at those of its group."""
         total = 0.0
-        for group, part in enumerate(problem.by_group()):
+        for group, part in problem.by_code():
             theta = self.estimate.means_of(group)
             total += part.loglik(part.objective()(theta)[0], theta)
         return total
@@ -79,8 +79,9 @@ class FittedModel:
         """The posterior in ArviZ's own container, with named dims.
 
         InferenceData with ArviZ 0.x, DataTree with 1.x: posterior (parameters, and the traits that
-        priors are about), prior, sample_stats, log_likelihood per customer, observed_data. For
-        ``az.plot_trace``, ``az.summary``, ``az.loo``, ...
+        priors are about), prior (unless one is flat), sample_stats, observed_data (distinct
+        histories), and log_likelihood per customer, those of one history side by side, as long as
+        it has at most 50 million numbers. For ``az.plot_trace``, ``az.summary``, ``az.loo``, ...
 
         Raises
         ------
@@ -112,14 +113,29 @@ class FittedModel:
 
     @property
     def aic(self) -> float:
-        """Akaike's information criterion, 2 k - 2 loglik."""
+        """Akaike's information criterion, 2 k - 2 loglik.
+
+        Raises
+        ------
+        FitError
+            Of a posterior: priors and groups leave no number of parameters to count. See `clv.loo`.
+        """
+        self._no_posterior("AIC")
         return 2 * len(self.estimate.names) - 2 * self.loglik
 
     @property
     def bic(self) -> float:
-        """Schwarz's information criterion, k ln(customers) - 2 loglik."""
+        """Schwarz's information criterion, k ln(customers) - 2 loglik; see `aic`."""
+        self._no_posterior("BIC")
         deviance = -2 * self.loglik
         return len(self.estimate.names) * float(np.log(self.estimate.customers)) + deviance
+
+    def _no_posterior(self, criterion: str) -> None:
+        if self.estimate.is_sample:
+            raise FitError(
+                f"{criterion} counts parameters, which priors and groups leave uncounted. Compare "
+                "posteriors by clv.loo(fit, data)."
+            )
 
     @property
     def diagnostics(self) -> Diagnostics:
@@ -189,8 +205,8 @@ class FittedModel:
             mode, with the same priors); ``population``, the typical group; and ``shrinkage``, the
             share of the way from ``alone`` to the population that the estimate has gone, on the
             scale of the priors (logarithms, or log odds of a share): 0 where a group keeps its
-            own, 1 where it takes over the population's. As the traits of a group hang together, it
-            may lie outside where the way is short. ``alone`` and ``shrinkage`` are empty (NaN)
+            own, 1 where it takes over the population's. It is empty (NaN) where that way is
+            shorter than one posterior sd of the group. ``alone`` and ``shrinkage`` are empty too
             where the group has no mode of its own, and in fits that were saved or copied, which
             keep no data.
 
@@ -220,6 +236,8 @@ class FittedModel:
                 f"{self.estimate.method} on {self.estimate.customers:,.0f} customers, "
                 f"log-likelihood {self.loglik:,.2f}"
             )
+        if self.diagnostics.sampling is not None:
+            lines.append(str(self.diagnostics.sampling))
         lines += [f"- {note}" for note in self.diagnostics.notes]
         return "\n".join(lines)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray, Kernel, Params
 from clvmodels.inference.estimate import Estimate
+from clvmodels.inference.groups import CENTRE
 from clvmodels.inference.problem import Objective, Parameter, Problem, likelihood_rows
 from clvmodels.inference.traits import Block, Linear, Trait
 from clvmodels.models.covariates import Covariates, Process, spend_process
@@ -144,8 +145,14 @@ class GammaGammaModel(SpendModel):
 
     def no_mean(self, estimate: Estimate) -> str:
         """See `SpendModel.no_mean`."""
-        lowest = float(estimate.point["q"].min())
+        lowest = float(estimate.point["q"][:, CENTRE].min())
         median = self.population_median(estimate.means)
+        if lowest > 1:
+            return (
+                "The spend of some group has a tail too heavy for a mean, though that of the "
+                "typical one has not. Look for outliers in it, or fit LognormalNormalModel, which "
+                "always has a mean."
+            )
         return (
             "The spend of the population has a tail too heavy for a mean: it does not exist at "
             f"q = {lowest:.3f} <= 1 (its median is {median:,.4g}). Look for outliers, or fit "

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 def group_summary(
     estimate: Estimate, groups: Groups | None, blocks: tuple[Block, ...], level: float
 ) -> "pd.DataFrame":
-    """See `FittedModel.group_summary`."""
+    """See `FittedModel.group_summary`.
+
+    Shrinkage is a share of the way from ``alone`` to the population; where that way is shorter than
+    one posterior sd of the group, on the scale of the priors, the share says nothing: NaN.
+    """
     import pandas as pd
 
     if groups is None:
@@ -40,7 +44,8 @@ def group_summary(
         lo, hi = np.quantile(values, tails, axis=0)
         way = typical[k] - alone[:, k]
         shrinkage = np.full(len(groups), np.nan)
-        np.divide(own[:, :, k].mean(axis=0) - alone[:, k], way, out=shrinkage, where=way != 0)
+        gone, far = own[:, :, k].mean(axis=0) - alone[:, k], np.abs(way) >= own[:, :, k].std(axis=0)
+        np.divide(gone, way, out=shrinkage, where=far & (way != 0))
         parts.append(
             pd.DataFrame(
                 {

@@ -73,6 +73,8 @@ def columns_of_new(
         if own:
             columns = {k: np.broadcast_to(np.asarray(v), customers) for k, v in own.items()}
             places = groups.places(columns, np.arange(customers))
+            inner = groups.columns[-1]
+            tell_of_strangers(groups, places, columns[inner], f"values of {inner}")
     if design is None:
         no_covariates(rest)
     else:
@@ -102,7 +104,8 @@ def tell_of_strangers(groups: Groups, places: IntArray, ids: AnyArray, of: str) 
         warnings.warn(
             f"{int(strange.sum()):,} of {len(places):,} rows are of a {' / '.join(groups.columns)} "
             f"that was not fitted (first {of}: {first}). They get what is known of a new group: "
-            "the population, and how far groups differ.",
+            "the population, and how far groups differ. Each draw is one new group that they all "
+            "share, so totals over several groups not fitted have wider intervals than need be.",
             DataWarning,
             stacklevel=5,
         )

@@ -178,7 +178,9 @@ class PurchaseTables:
     ) -> "pd.DataFrame":
         """How many customers there are, are still alive, and how much they will buy.
 
-        Intervals are those of the sums over parameter draws, not sums of customers' bounds.
+        Intervals are those of the sums over parameter draws, not sums of customers' bounds. With
+        groups, customers of all groups that were not fitted share one draw of a new group's
+        parameters, so totals over several such groups have wider intervals than they need.
 
         Parameters
         ----------

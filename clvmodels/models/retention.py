@@ -17,6 +17,7 @@ from clvmodels.inference.groups import Groups, column_names
 from clvmodels.inference.mle import run
 from clvmodels.inference.problem import Objective, Parameter, Problem
 from clvmodels.inference.traits import Block
+from clvmodels.models.pooling import tell_of_strangers
 from clvmodels.models.purchases import check_positive
 from clvmodels.units import HorizonLike
 
@@ -120,7 +121,9 @@ class RetentionModel(ABC):
     def by_cohort(self, data: RetentionTable, groups: Groups) -> Problem:
         """The likelihood of the rows of a table, each with the parameters of its cohort."""
         problem = self.problem(data.duration, data.churned, data.customers)
-        code = places_of(groups, data).astype(np.float64) - 1
+        places = places_of(groups, data)
+        tell_of_strangers(groups, places, data.cohort, "cohorts")
+        code = places.astype(np.float64) - 1
         return replace(problem, data={**problem.data, "group": code}, groups=groups)
 
     def __sklearn_clone__(self) -> Self:

@@ -1,5 +1,6 @@
 """The role of a spend model: what a customer's purchases have been worth in, what the next is."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,13 @@ import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray, IntArray, Kernel, Params
 from clvmodels.data.opportunities import OpportunitySummary
-from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError, rule_broken
+from clvmodels.exceptions import (
+    DataError,
+    DataWarning,
+    ParameterError,
+    UndefinedMeanError,
+    rule_broken,
+)
 from clvmodels.inference.estimate import Estimate, Method
 from clvmodels.inference.groups import CENTRE, Groups
 from clvmodels.inference.mle import run
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
 _SUSPECTS = 5  # customers of each kind to look at for influence
 _HARDLY_ANY = 2  # purchases that prove little
 _ENORMOUS = 50.0  # expected spend over the median that they should not be enough for
+_SPARED = 0.1  # share of draws at which customers of a group that was not seen may lack a mean
 
 
 class SpendModel(ABC):
@@ -164,6 +172,7 @@ class SpendModel(ABC):
         notes += _influential(ids, problem, estimate)
         if design is None and groups is None:
             notes += _taken_at_its_word(ids, problem, FittedSpend(estimate, self))
+        notes += _silent_groups(groups, data)
         independence = correlate(x[usable], m[usable], weight[usable])
         notes.append(
             "Frequency and spend: no correlation can be computed."
@@ -247,7 +256,8 @@ class FittedSpend(FittedModel):
 
         Rests on the population and on the customer's own mean value, which counts the more, the
         more purchases there are. Customers whose own says nothing (`informative`) have the
-        population mean.
+        population mean. Of a group that was not seen, whose mean does not exist at some draws, the
+        mean is over the others, and a `DataWarning` says so, as long as they are 90 % at least.
 
         Returns
         -------
@@ -259,16 +269,30 @@ class FittedSpend(FittedModel):
             If some customer's expectation does not exist (a population without a mean). Those
             whose does are ``data.select(fit.has_mean(data))``.
         """
-        value = self._means(data)
+        z = self._z(data)
+        value, lost = self._averages(*self._known(*monetary(data)), z)
         undefined = ~np.isfinite(value)
         if undefined.any():
             ids = data.customer_id[undefined].tolist()
-            remedy = (
-                f"{self.model.no_mean(self.estimate)} The others can be had by "
-                "data.select(fit.has_mean(data))."
+            unseen = self._unseen(z, len(data))[undefined].all()
+            reason = (
+                f"Too little is known of {self._groups_of(data, undefined)}, which was not "
+                "fitted: of how far groups differ. Give priors={'groups': GroupSpread(1.5)} to "
+                "MCMC, or merge small groups."
+                if unseen
+                else self.model.no_mean(self.estimate)
             )
+            remedy = f"{reason} The others can be had by data.select(fit.has_mean(data))."
             raise UndefinedMeanError(
                 rule_broken("expected spend must exist", len(ids), len(data), ids, remedy)
+            )
+        if (lost > 0).any():
+            warnings.warn(
+                f"At {lost.max():.1%} of the draws, customers of "
+                f"{self._groups_of(data, lost > 0)}, which was not fitted, have no mean spend. "
+                "Their expected values are over the other draws.",
+                DataWarning,
+                stacklevel=3,
             )
         return value
 
@@ -321,7 +345,12 @@ class FittedSpend(FittedModel):
             yield rows, {"expected_spend": of(rows)}
 
         pieces = [partial(piece, rows) for rows in _portions(len(data), draws)]
-        return Stream(("expected_spend",), draws, len(data), pieces)
+        return Stream(("expected_spend",), draws, len(data), pieces, self.spared)
+
+    @property
+    def spared(self) -> float:
+        """Share of draws without a mean that expected values may leave out: none but of groups."""
+        return 0.0 if self.groups is None else _SPARED
 
     def predict(self, data: Summary, level: float = 0.9) -> "pd.DataFrame":
         """One row per customer: customer_id, expected_spend, expected_spend_lo, expected_spend_hi.
@@ -415,14 +444,41 @@ class FittedSpend(FittedModel):
         write_json(dump_spend(self), path)
 
     def _mean(self, x: FloatArray, m: FloatArray, z: FloatArray | None) -> FloatArray:
-        point = self.estimate.point
+        return self._averages(x, m, z)[0]
+
+    def _averages(
+        self, x: FloatArray, m: FloatArray, z: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean over the draws, and the share of them that it leaves out."""
+        point, unseen = self.estimate.point, self._unseen(z, len(x))
 
         def average(rows: IntArray) -> FloatArray:
             own = self._at(point, None if z is None else z[rows])
-            means: FloatArray = self.model.expected_spend(x[rows], m[rows], own).mean(axis=0)
-            return means
+            values = self.model.expected_spend(x[rows], m[rows], own)
+            means, lost = values.mean(axis=0), np.zeros(len(rows))
+            some = unseen[rows] & ~np.isfinite(means)
+            if some.any():
+                means[some] = Spread.of(values[:, some], (), self.spared).mean
+                lost[some] = np.isinf(values[:, some]).mean(axis=0)
+            return np.stack([means, lost])
 
-        return np.concatenate([*side_by_side(average, _portions(len(x), draws_of(point)))])
+        parts = side_by_side(average, _portions(len(x), draws_of(point)))
+        means, lost = np.concatenate([*parts], axis=1)
+        return means, lost
+
+    def _unseen(self, z: FloatArray | None, customers: int) -> AnyArray:
+        """Whether customers are of a group that was not fitted."""
+        if z is None or self.groups is None:
+            return np.zeros(customers, dtype=bool)
+        places: AnyArray = z[:, -1] > len(self.groups)
+        return places
+
+    def _groups_of(self, data: Summary, rows: AnyArray) -> str:
+        """What groups some customers are of."""
+        if self.groups is None:
+            return ""
+        names = self.groups.names_in(data.columns, data.customer_id)[rows]
+        return f"{' / '.join(self.groups.columns)} {_first(sorted(set(names)))}"
 
     def _means(self, data: Summary) -> FloatArray:
         return self._mean(*self._known(*monetary(data)), self._z(data))
@@ -496,6 +552,23 @@ def _grouped(problem: Problem, groups: Groups | None, data: Summary) -> Problem:
         return problem
     code = groups.places(data.columns, data.customer_id).astype(np.float64) - 1
     return replace(problem, data={**problem.data, "group": code}, groups=groups)
+
+
+def _silent_groups(groups: Groups | None, data: Summary) -> list[str]:
+    """Name the groups without anyone whose spend is known."""
+    if groups is None:
+        return []
+    silent = sorted({*groups.names_in(data.columns, data.customer_id)} - {*groups.names})
+    if not silent:
+        return []
+    return [
+        f"No repeat purchase with a value in {' / '.join(groups.columns)}: {_first(silent)}; "
+        "customers there get what is known of a new group."
+    ]
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _portions(customers: int, draws: int) -> list[IntArray]:

@@ -40,7 +40,8 @@ class Spread:
     Attributes
     ----------
     mean, sd : ndarray of shape (columns,)
-        The sd is infinite where the mean is.
+        The sd is infinite where the mean is. Both leave out infinite draws where so few are
+        infinite that these may be spared.
     quantiles : ndarray of shape (probabilities, columns)
     """
 
@@ -49,8 +50,10 @@ class Spread:
     quantiles: FloatArray
 
     @classmethod
-    def of(cls, values: FloatArray, probabilities: Sequence[float]) -> "Spread":
-        """Of the columns of draws of shape (draws, columns)."""
+    def of(
+        cls, values: FloatArray, probabilities: Sequence[float], spared: float = 0.0
+    ) -> "Spread":
+        """Of the columns of draws of shape (draws, columns), of which a share may be spared."""
         with np.errstate(invalid="ignore"):  # infinite draws, which are seen to below
             apart = values - values[0]  # equal draws have an sd of exactly 0
             mean = values[0] + apart.mean(axis=0)
@@ -60,6 +63,10 @@ class Spread:
             sd = size * apart.std(axis=0)
         undefined = ~np.isfinite(mean)
         mean[undefined], sd[undefined] = values[:, undefined].sum(axis=0), np.inf
+        for column in np.flatnonzero(undefined) if spared else ():
+            own = values[np.isfinite(values[:, column]), column]
+            if len(own) >= (1 - spared) * len(values):
+                mean[column], sd[column] = own.mean(), own.std()
         if not probabilities:
             return cls(mean, sd, np.empty((0, len(mean))))
         return cls(mean, sd, columnwise_quantiles(values, tuple(probabilities)))
@@ -83,12 +90,15 @@ class Stream:
         How many there are.
     pieces : sequence of callable
         Each goes through its columns, in portions that fit into memory.
+    spared : float
+        Share of infinite draws that mean and sd of a column may leave out.
     """
 
     names: tuple[str, ...]
     draws: int
     columns: int
     pieces: Sequence[Callable[[], Iterator[Values]]]
+    spared: float = 0.0
 
     def spread(self, probabilities: Sequence[float]) -> dict[str, Spread]:
         """Mean, sd and quantiles of each quantity, per column."""
@@ -97,7 +107,7 @@ class Stream:
 
         def describe(columns: IntArray, values: Mapping[str, FloatArray]) -> None:
             for name, its in values.items():
-                some = Spread.of(its, probabilities)
+                some = Spread.of(its, probabilities, self.spared)
                 out[name].mean[columns] = some.mean
                 out[name].sd[columns] = some.sd
                 out[name].quantiles[:, columns] = some.quantiles

@@ -118,10 +118,11 @@ def of_fit(fit: FittedModel) -> str:
     estimate, diagnostics = fit.estimate, fit.diagnostics
     went = "Converged" if diagnostics.converged else "Did NOT converge"
     draws = "" if diagnostics.sampling is None else f" {diagnostics.sampling}."
+    aic = "" if estimate.is_sample else f", AIC {fit.aic:,.1f}"
     return " ".join(
         [
             f"{went}: {estimate.method} on {count(estimate.customers)} customers, log-likelihood "
-            f"{fit.loglik:,.2f}, AIC {fit.aic:,.1f}.{draws}",
+            f"{fit.loglik:,.2f}{aic}.{draws}",
             *diagnostics.notes,
         ]
     )

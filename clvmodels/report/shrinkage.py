@@ -66,7 +66,8 @@ class Shrinkage(Display):
         low, high = significant(frame["estimate"].min()), significant(frame["estimate"].max())
         told = f"{self._trait}: {low} to {high} over {count(len(frame))} groups"
         small, large = frame.iloc[-1], frame.iloc[0]
-        if not (np.isfinite(small["shrinkage"]) and small["customers"] < large["customers"]):
+        known = np.isfinite([small["shrinkage"], large["shrinkage"]]).all()
+        if not (known and small["customers"] < large["customers"]):
             return f"{told}, the typical one {significant(large['population'])}"
         moved = f"{percent(_share(small['shrinkage']))} of its way to the population"
         return (

@@ -371,7 +371,9 @@ class FittedCLV:
     ) -> "pd.DataFrame":
         """What the whole base will do and is worth; discounted value is its customer equity.
 
-        Intervals are those of the sums over parameter draws, not sums of customers' bounds.
+        Intervals are those of the sums over parameter draws, not sums of customers' bounds. With
+        groups, customers of all groups that were not fitted share one draw of a new group's
+        parameters, so totals over several such groups have wider intervals than they need.
 
         Parameters
         ----------

@@ -79,8 +79,18 @@ class Worth:
         members = grouping.members()
         if self._together:
             self.spend.expected_spend(self.data)
-            sums = self._stream(names).sums(members)
-            return {name: Spread.of(draws, probabilities) for name, draws in sums.items()}
+            stream = self._stream(names)
+            sums = stream.sums(members)
+            found = {
+                name: Spread.of(its, probabilities, stream.spared) for name, its in sums.items()
+            }
+            if all(np.isfinite(its).all() for its in sums.values()):
+                return found
+            # each customer's mean leaves out other draws: theirs add up
+            own = stream.spread(())
+            return {
+                name: replace(its, mean=members @ own[name].mean) for name, its in found.items()
+            }
         means = self.means(*names)
         sums = self._stream(names).sums(members)
         return {
@@ -137,7 +147,7 @@ class Worth:
         for block in blocks(h, self.draws):
             pieces.append(partial(piece, block, done))
             done += len(block.rows)
-        return Stream(tuple(names), self.draws, len(self.data), pieces)
+        return Stream(tuple(names), self.draws, len(self.data), pieces, self.spend.spared)
 
 
 def _kinds(names: Sequence[str]) -> set[str]:

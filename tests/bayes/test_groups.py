@@ -3,6 +3,7 @@
 import pickle
 from copy import deepcopy
 from dataclasses import replace
+from datetime import date, datetime
 
 import numpy as np
 import pytest
@@ -132,6 +133,48 @@ def test_customers_of_unseen_groups_are_told_of(fit, rfm):
     np.testing.assert_allclose(expected[[0, 3]], right[[0, 3]], rtol=1e-10)
 
 
+def test_likelihood_of_unseen_groups_is_that_of_a_new_one(fit, nested, rfm, nested_rfm):
+    def by_place(some_fit, data, places):
+        total = 0.0
+        for place in set(places):
+            point = some_fit.estimate.point
+            own = {k: np.exp(np.log(v[:, place]).mean()) for k, v in point.items()}
+            alone = clv.NBDModel().with_params(**own, time_unit="week")
+            total += alone.loglik_of(data.select(np.flatnonzero(places == place)))
+        return total
+
+    strange = rfm.select(np.arange(5)).with_column("segment", ["x", "a", "b", "y", "x"])
+    with pytest.warns(DataWarning, match="3 of 5 rows"):
+        found = fit.loglik_of(strange)
+    assert found == pytest.approx(by_place(fit, strange, np.array([5, 1, 2, 5, 5])), rel=1e-10)
+    some = nested_rfm.select(np.arange(4)).with_column("channel", ["web", "mail", "mail", "web"])
+    some = some.with_column("market", ["north", "north", "south", "east"])
+    with pytest.warns(DataWarning, match="3 of 4 rows"):
+        found = nested.loglik_of(some)
+    assert found == pytest.approx(by_place(nested, some, np.array([2, 4, 5, 6])), rel=1e-10)
+
+
+def test_newcomers_of_unseen_groups_are_told_of(fit):
+    told = r"segment that was not fitted \(first values of segment: x\).*share"
+    with pytest.warns(DataWarning, match=told):
+        strange = fit.expected_purchases_new_customer("52 weeks", {"segment": "x"})
+    assert strange == fit.expected_purchases_new_customer("52 weeks")
+
+
+def test_leave_one_out_is_of_the_groups_and_covariates_fitted(fit, rfm):
+    assert np.isfinite(clv.loo(fit, rfm).elpd)
+    swapped = rfm.with_column("segment", rfm.columns["segment"][::-1])
+    with pytest.raises(DataError, match="same histories with other groups or covariates"):
+        clv.loo(fit, swapped)
+    age = np.random.default_rng(3).normal(40, 10, len(rfm))
+    aged = rfm.with_column("age", age)
+    model = clv.BetaGeoModel(covariates=clv.Covariates(purchase=["age"]))
+    other = model.fit(aged, clv.Laplace(draws=50, seed=1))
+    assert np.isfinite(clv.loo(other, aged).elpd)
+    with pytest.raises(DataError, match="same histories with other groups or covariates"):
+        clv.loo(other, rfm.with_column("age", age[::-1]))
+
+
 def test_groups_without_repeat_buyers_work_and_are_named(rfm):
     silent = rfm.columns["segment"] == "c"
     x, t_x = (np.where(silent, 0.0, v) for v in (rfm.frequency, rfm.recency))
@@ -200,9 +243,51 @@ def test_whole_numbers_are_one_label_however_stored():
     groups = Groups.of(("g",), {"g": np.array([2, 1, 10, 2])}, ids, one)
     assert groups.labels == (("1",), ("10",), ("2",))
     assert groups.customers == (1, 1, 2)
-    for other in ([2.0, 1.0, 10.0, 2.0], ["2", "1", "10", "2"], [2, 1.0, "10", "2"]):
+    for other in ([2.0, 1.0, 10.0, 2.0], ["2", "1", "10", "2"], [2, 1.0, "10", 2]):
         table = {"g": np.array(other, dtype=object)}
         np.testing.assert_array_equal(groups.places(table, ids), [3, 1, 2, 3])
+    short = {"g": np.array([2, 1, 10, 2], dtype=np.float32)}
+    np.testing.assert_array_equal(groups.places(short, ids), [3, 1, 2, 3])
+
+
+def test_days_are_one_label_however_stored():
+    days = ["2024-01-01", "2024-02-01", "2024-01-01T06:00"]
+    groups = Groups.of(("g",), {"g": np.array(days, dtype="M8[us]")}, np.arange(3), np.ones(3))
+    assert groups.labels == (("2024-01-01",), ("2024-01-01 06:00:00",), ("2024-02-01",))
+    for unit in ("s", "ns"):
+        same = {"g": np.array(days, dtype=f"M8[{unit}]")}
+        np.testing.assert_array_equal(groups.places(same, np.arange(3)), [1, 3, 2])
+    dates = {"g": np.array([date(2024, 2, 1), datetime(2024, 1, 1, 6)], dtype=object)}
+    np.testing.assert_array_equal(groups.places(dates, np.arange(2)), [3, 2])
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([1, "1", "2"], "both as text and as numbers or times: 1"),
+        ([1.0, np.inf, 2.0], "infinite values"),
+        (["typical", "a", "b"], "cannot be named 'typical'.*Rename"),
+        (["a", "not seen", "b"], "cannot be named 'not seen'.*Rename"),
+    ],
+)
+def test_labels_that_mean_two_things_are_refused(values, told):
+    kind = float if np.inf in values else object
+    with pytest.raises(DataError, match=told):
+        Groups.of(("g",), {"g": np.array(values, dtype=kind)}, np.arange(3), np.ones(3))
+
+
+def test_nested_labels_must_not_look_joined():
+    table = {"market": np.array(["a / b", "a"]), "channel": np.array(["c", "b / c"])}
+    Groups.of(("market",), table, np.arange(2), np.ones(2))
+    with pytest.raises(DataError, match=r"market cannot be named 'a / b'.*Rename"):
+        Groups.of(("market", "channel"), table, np.arange(2), np.ones(2))
+
+
+def test_many_labels_in_two_columns_are_found_at_once():
+    ids = np.arange(20_000)  # pairs of labels: 400 million, of which 20,000 are there
+    table = {"outer": ids, "inner": ids[::-1]}
+    groups = Groups.of(("outer", "inner"), table, ids, np.ones(len(ids)))
+    assert sorted(groups.places(table, ids)) == list(range(1, 20_001))
 
 
 # two levels

@@ -217,3 +217,17 @@ def test_fits_know_their_data_without_being_shown_them(fits, rfm):
         clv.compare([fits[0], clv.BetaGeoModel().fit(days)])
     mixed = rfm.select(np.random.default_rng(0).permutation(len(rfm)))
     assert len(clv.compare([fits[0], clv.BetaGeoModel().fit(mixed)])) == 2
+
+
+@pytest.mark.filterwarnings("ignore:NOT to be relied on")  # a short chain
+def test_posteriors_have_no_criteria_and_are_named_by_their_groups(rfm):
+    few = rfm.select(np.arange(300)).with_column("seg", np.repeat(["a", "b", "c"], 100))
+    method = clv.MCMC(draws=50, chains=2, tune=150, seed=1, groups="seg", progress=False)
+    fits = [clv.NBDModel().fit(few, method), clv.NBDModel().fit(few, clv.Laplace(draws=100))]
+    table = clv.compare([*fits, clv.NBDModel().fit(few)]).set_index("model")
+    grouped = table.loc["NBD by seg"]
+    assert np.isnan(grouped["parameters"])
+    assert table.loc[table.index != "NBD by seg", "parameters"].eq(2).all()
+    assert table["aic"].isna().tolist() == [False, True, True]  # those with criteria first
+    assert table["bic"].isna().tolist() == [False, True, True]
+    assert (np.diff(clv.compare(fits, few)["elpd_loo"]) <= 0).all()

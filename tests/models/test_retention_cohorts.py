@@ -46,8 +46,8 @@ def test_flat_priors_give_the_maximum_of_the_likelihood(model):
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.key)
 def test_laplace_and_chains_agree_on_curve_and_intervals(model):
-    laplace = model.fit(REGULAR, clv.Laplace(draws=1000, seed=1))
-    chains = model.fit(REGULAR, clv.MCMC(draws=400, chains=2, seed=1, progress=False))
+    laplace = model.fit(REGULAR, clv.Laplace(draws=2000, seed=2))
+    chains = model.fit(REGULAR, clv.MCMC(draws=1500, chains=2, seed=1, progress=False))
     for fit in (laplace, chains):
         assert fit.loglik_of(REGULAR) == pytest.approx(fit.loglik, rel=1e-12)
         assert fit.summary()["se"].gt(0).all()
@@ -154,6 +154,15 @@ def test_cohorts_not_seen_are_told_of(fit):
     assert frame["residual_lifetime"][1] == pytest.approx(unseen, rel=1e-12)
     with pytest.warns(DataWarning, match="1999"):
         assert fit.retention_rate(1, cohort=1999) == fit.retention_rate(1)
+
+
+def test_likelihood_of_cohorts_not_seen_is_that_of_a_new_one(fit):
+    other = clv.RetentionTable.from_survivors({2005: [20, 15]}, period="1 year")
+    with pytest.warns(DataWarning, match=r"2 of 2 rows .* cohort .* \(first cohorts: 2005\)"):
+        found = fit.loglik_of(other)
+    own = {k: np.exp(np.log(v[:, 5]).mean()) for k, v in fit.estimate.point.items()}
+    alone = clv.ShiftedBetaGeoModel().with_params(**own, period="1 year")
+    assert found == pytest.approx(alone.loglik_of(other), rel=1e-10)
 
 
 def test_what_is_no_cohort_is_refused():
