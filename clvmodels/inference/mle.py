@@ -14,6 +14,7 @@ from clvmodels.inference.problem import Problem
 
 _SCREENING_ROWS = 4000  # enough to tell good starts from bad ones
 _SAME_MAXIMUM = 1e-3  # log-likelihood
+_ROUNDING = 10.0  # times what the search aims at may be left on a ridge, by rounding
 _FLAT = 1e-2  # curvature in logs: a standard error of 10, a factor of e^10 either way
 
 
@@ -104,7 +105,7 @@ def describe(problem: Problem, optimum: Optimum, evaluations: int, agree: bool) 
     inside = optimum.hessian[np.ix_(optimum.free, optimum.free)]
     at_top = bool((np.linalg.eigvalsh(inside) > -_FLAT).all())
     boundary = tuple(name for name, far in zip(problem.names, loose, strict=True) if far and at_top)
-    converged = at_top and optimum.gain_left < SETTLED
+    converged = at_top and optimum.gain_left < _ROUNDING * SETTLED
     notes = []
     if not agree:
         notes.append("The starts led to different maxima; the best one was kept.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import clvmodels as clv
@@ -472,6 +472,7 @@ def test_intervals_cover_the_truth(model):
         st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0])), min_size=1, max_size=9
     ),
 )
+@example(first=54, shares=[0.8125, 0.3125, 0.5, 0.0])  # a ridge, by rounding never quite climbed
 @pytest.mark.parametrize("model", MODELS)
 def test_any_survivors_give_finite_predictions(model, first, shares):
     survivors = np.floor(first * np.cumprod([1, *shares]))
