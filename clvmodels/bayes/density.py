@@ -121,11 +121,13 @@ class Density:
         out: FloatArray = self.priors.log_density(population) + half_normal.sum(axis=(-2, -1))
         return out
 
-    def log_groups(self, pieces: Pieces) -> FloatArray:
-        """Log density of the groups given centre and spreads, as the position carries them."""
+    def log_groups(self, pieces: Pieces, values: tuple[FloatArray, ...]) -> FloatArray:
+        """Log density of the groups given centre and spreads, as the position carries them.
+
+        `values` are those of the pieces.
+        """
         out = np.zeros(pieces.centre.shape[:-1])
         above = pieces.centre[..., None, :]
-        values = self.values(pieces)
         for (level, eta, log_spread), value in zip(self._by_level(pieces), values, strict=True):
             centring = level.centring
             off = (eta - centring * above[..., level.parent, :]) * np.exp(-centring * log_spread)
@@ -142,8 +144,8 @@ class Density:
         log_lik, at_leaves, at_shared = self._likelihood(values[-1], pieces.shared)
         if not np.isfinite(log_lik):
             return -np.inf, np.zeros_like(q)
-        total = log_lik + float(self.log_prior(pieces)) + float(self.log_groups(pieces))
-        return total, self._gradient(pieces, values, at_leaves, at_shared)
+        known = self.log_prior(pieces) + self.log_groups(pieces, values)
+        return log_lik + float(known), self._gradient(pieces, values, at_leaves, at_shared)
 
     def _complete(self, eta: FloatArray) -> tuple[float, FloatArray]:
         """The density without groups: the same, with nothing to take apart."""
@@ -154,18 +156,10 @@ class Density:
         (nll,), (gradient,) = self.sums.value_and_gradient(theta[None])
         if not (np.isfinite(nll) and np.isfinite(gradient).all()):
             return -np.inf, np.zeros_like(eta)
-        off = eta - self._prior_centre
-        pull = self._prior_precision * off
+        off = eta - self.priors.centre
+        pull = self.priors.precision * off
         slope = self.traits.pull(eta, gradient * theta)
         return float(-nll - 0.5 * pull @ off), -slope - pull
-
-    @cached_property
-    def _prior_centre(self) -> FloatArray:
-        return self.priors.centre
-
-    @cached_property
-    def _prior_precision(self) -> FloatArray:
-        return self.priors.precision
 
     def _likelihood(
         self, leaves: FloatArray, shared: FloatArray
@@ -209,7 +203,7 @@ class Density:
             at_values = up
         spreads += 1 - np.exp(2 * pieces.log_spread) / self.priors.spread.scale**2
         population = np.concatenate([pieces.centre, pieces.shared])
-        pull = -self._prior_precision * (population - self._prior_centre)
+        pull = -self.priors.precision * (population - self.priors.centre)
         pull += np.concatenate([at_values.sum(axis=0), at_shared])
         return np.concatenate([pull, spreads.ravel(), *parts])
 

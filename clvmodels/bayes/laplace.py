@@ -9,13 +9,14 @@ from typing import final
 import numpy as np
 
 from clvmodels._cores import usable_cores
+from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray
 from clvmodels.bayes.density import OUTERMOST, Density
 from clvmodels.bayes.map import mode
 from clvmodels.bayes.posterior import Draws
 from clvmodels.bayes.priors import Priors
 from clvmodels.bayes.proposals import AroundDraws, AroundMode, Proposal, log_mixture, resampled
-from clvmodels.exceptions import FitError, FitWarning, ParameterError
+from clvmodels.exceptions import FitError, FitWarning
 from clvmodels.inference.estimate import Estimate, Sampling
 from clvmodels.inference.problem import Problem
 from clvmodels.inference.psis import RELIABLE, effective_size, smoothed
@@ -78,8 +79,8 @@ class Laplace:
     strict: bool = False
 
     def __post_init__(self) -> None:
-        check_count("draws", self.draws)
-        check_count("seed", self.seed, 0)
+        whole_number("draws", self.draws, 1)
+        whole_number("seed", self.seed, 0)
 
     def estimate(self, problem: Problem) -> Estimate:
         """Draw from the posterior of `problem`."""
@@ -178,12 +179,6 @@ def gaussian_at(at_mode: Estimate, density: Density) -> tuple[FloatArray, FloatA
 def seeds(seed: int, model: str) -> list[int]:
     """Seeds that differ by model: draws of purchases and of spend may be paired one by one."""
     return [seed, zlib.crc32(model.encode())]
-
-
-def check_count(name: str, value: object, least: int = 1) -> None:
-    """A whole number of at least `least`, or an error that says so."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ParameterError(f"{name} must be a whole number, at least {least}, got {value!r}.")
 
 
 def _log_likelihoods(density: Density, eta: FloatArray) -> FloatArray:

@@ -7,10 +7,11 @@ from typing import Literal, TypeAlias, final, get_args
 
 import numpy as np
 
+from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray
 from clvmodels.bayes.container import few_draws, import_arviz
 from clvmodels.bayes.density import Density
-from clvmodels.bayes.laplace import check_count, gaussian_at, seeds
+from clvmodels.bayes.laplace import gaussian_at, seeds
 from clvmodels.bayes.map import mode
 from clvmodels.bayes.nuts import Chains, Whitening, sample, shows_progress
 from clvmodels.bayes.posterior import Draws
@@ -102,7 +103,7 @@ class MCMC:
     def __post_init__(self) -> None:
         for name, least in (("draws", 1), ("chains", 1), ("tune", 1), ("seed", 0)):
             if (value := getattr(self, name)) is not None:
-                check_count(name, value, least)
+                whole_number(name, value, least)
         accept = self.target_accept
         if accept is not None and not (isinstance(accept, Real) and 0 < accept < 1):
             raise ParameterError(
@@ -209,7 +210,7 @@ def _prepared(
 
 def _draws(density: Density, chains: Chains, seed: int) -> Draws:
     draws = Draws(density, chains.positions, np.empty(0), seed, chains.stats)
-    of_groups = density.log_groups(draws.pieces)
+    of_groups = density.log_groups(draws.pieces, density.values(draws.pieces))
     log_lik = chains.log_density.ravel() - density.log_prior(draws.pieces) - of_groups
     return replace(draws, log_lik=log_lik)
 

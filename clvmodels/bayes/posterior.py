@@ -10,7 +10,7 @@ import numpy as np
 
 from clvmodels._typing import FloatArray, Params
 from clvmodels.bayes.density import Density, Pieces, group_names
-from clvmodels.exceptions import FitError, FitWarning
+from clvmodels.exceptions import FitWarning
 from clvmodels.inference.estimate import Diagnostics, Estimate
 
 _PRIOR_DRAWS = 1000
@@ -55,10 +55,9 @@ class Draws:
             diagnostics=diagnostics,
             posterior=self,
         )
-        loglik = 0.0
-        for group, part in enumerate(problem.by_group()):
-            loglik -= part.compile(part.data, part.weight)(found.means_of(group))[0]
-        return found.with_loglik(loglik)
+        count = 1 if problem.groups is None else len(problem.groups)
+        means = np.array([found.means_of(group) for group in range(count)])
+        return replace(found, loglik=-float(self.density.sums.value_and_gradient(means)[0].sum()))
 
     @cached_property
     def pieces(self) -> Pieces:
@@ -155,28 +154,13 @@ class Draws:
         return to_arviz(sections, coords, dims)
 
     def log_lik_rows(self) -> FloatArray:
-        """Log-likelihood of each row of the problem at each draw, of shape (draws, rows).
-
-        Raises
-        ------
-        FitError
-            If the model does not give it.
-        """
-        from clvmodels.inference.groups import group_of
-
-        problem, params = self.density.problem, self.params
-        if problem.rows is None:
-            raise FitError(f"{problem.model} gives no log-likelihood by customer.")
-        data = {name: values for name, values in problem.data.items() if name != "group"}
-        draws, rows = len(self.log_lik), len(problem.weight)
-        out = np.empty((draws, rows))
+        """Log-likelihood of each row of the problem at each draw, of shape (draws, rows)."""
+        problem, draws = self.density.problem, len(self.log_lik)
+        out = np.empty((draws, len(problem.weight)))
         step = max(1, _AT_ONCE // draws)
-        for start in range(0, rows, step):
+        for start in range(0, len(problem.weight), step):
             some = slice(start, start + step)
-            own = params
-            if problem.groups is not None:
-                own = group_of(params, 1 + problem.data["group"][some].astype(np.int64))
-            out[:, some] = problem.rows({k: v[some] for k, v in data.items()}, own)
+            out[:, some] = problem.at(some).log_lik_rows(self.params)
         return out
 
     def _pointwise_fits(self, customers: int) -> bool:
@@ -186,7 +170,8 @@ class Draws:
 
     @property
     def _log_density(self) -> FloatArray:
-        return self.log_lik + self.log_prior + self.density.log_groups(self.pieces)
+        of_groups = self.density.log_groups(self.pieces, self.density.values(self.pieces))
+        return self.log_lik + self.log_prior + of_groups
 
     @property
     def _level_names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Real
 from typing import Any, TypeAlias, final
 
@@ -137,7 +138,7 @@ Priors: TypeAlias = Mapping[str, Prior | Flat | GroupSpread]
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TraitPriors:
     """The priors of all traits of a problem.
 
@@ -188,13 +189,13 @@ class TraitPriors:
         priors = tuple(given.get(t.name, Prior(t.usual, t.factor)) for t in traits)
         return cls(traits, priors, spread)  # type: ignore[arg-type]
 
-    @property
+    @cached_property
     def centre(self) -> FloatArray:
         """Means on the scale of eta; 0 where the prior is flat."""
         pairs = zip(self.priors, self.traits, strict=True)
         return np.array([p.mean(t) if isinstance(p, Prior) else 0.0 for p, t in pairs])
 
-    @property
+    @cached_property
     def precision(self) -> FloatArray:
         """One over the variances on the scale of eta; 0 where the prior is flat."""
         return np.array([p.sd**-2 if isinstance(p, Prior) else 0.0 for p in self.priors])

@@ -13,7 +13,6 @@ from clvmodels.data.retention import RetentionTable
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, FitError
 from clvmodels.inference.estimate import Estimate
-from clvmodels.inference.groups import group_of
 from clvmodels.inference.problem import Problem
 from clvmodels.inference.psis import RELIABLE, smoothed
 from clvmodels.models.averaging import columns_at_once, draws_of, side_by_side
@@ -178,23 +177,11 @@ def standard_error(pointwise: FloatArray, weight: FloatArray) -> float:
 
 def _left_out(problem: Problem, point: Params, rows: slice) -> FloatArray:
     """Log density when left out, what being fitted adds to it, and k-hat, of some histories."""
-    log_lik = _log_likelihoods(problem.at(rows), point)
+    log_lik = problem.at(rows).log_lik_rows(point)
     log_weights, k = smoothed(-log_lik)
     elpd = logsumexp(log_weights + log_lik, axis=0)
     known = logsumexp(log_lik, axis=0) - np.log(len(log_lik))
     return np.stack([elpd, known - elpd, k])
-
-
-def _log_likelihoods(problem: Problem, point: Params) -> FloatArray:
-    """Of each row at each draw, of shape (draws, rows)."""
-    assert problem.rows is not None  # whatever has a posterior has it
-    data = dict(problem.data)
-    if problem.groups is not None:
-        # the first column of grouped parameters is that of the typical group
-        point = group_of(point, 1 + data.pop("group").astype(np.int64))
-    out = problem.rows(data, point)
-    size = draws_of(point), len(problem.weight)
-    return np.broadcast_to(np.asarray(out), size)
 
 
 def _own_times(problem: Problem, point: Params, data: Data, row: IntArray) -> FloatArray:
@@ -206,8 +193,8 @@ def _own_times(problem: Problem, point: Params, data: Data, row: IntArray) -> Fl
         return np.zeros(len(row))
     first = {name: values[:1] for name, values in point.items()}
     own = {**{name: values[row] for name, values in problem.data.items()}, "litt": data.litt}
-    each = _log_likelihoods(replace(problem, data=own, weight=data.weights), first)
-    own_less_shared: FloatArray = (each - _log_likelihoods(problem, first)[:, row])[0]
+    each = replace(problem, data=own, weight=data.weights).log_lik_rows(first)
+    own_less_shared: FloatArray = (each - problem.log_lik_rows(first)[:, row])[0]
     return own_less_shared
 
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 import numpy as np
 
+from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray, IntArray, Params
 from clvmodels.bayes.priors import GROUPS, Priors, TraitPriors
 from clvmodels.data.retention import RetentionTable
 from clvmodels.exceptions import FitError, ParameterError
 from clvmodels.inference.estimate import Diagnostics, Estimate
 from clvmodels.inference.problem import Problem
-from clvmodels.inference.traits import Block, Trait, multiplier
+from clvmodels.inference.traits import Trait, multiplier
 from clvmodels.models.clock import Summary
 from clvmodels.models.covariates import coefficients
-from clvmodels.models.fitted import whole_number
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.fitted_retention import FittedRetention
 from clvmodels.models.pooling import columns_of, own_params
@@ -232,11 +232,7 @@ def _traits(model: Model) -> tuple[Trait, ...]:
         raise ParameterError(
             f"Priors are for models of purchases, spend or retention: {type(model).__name__}."
         )
-    blocks: tuple[Block, ...]
-    if isinstance(model, SpendModel):
-        blocks = model.problem(np.ones(2), np.ones(2), np.ones(2)).blocks
-    else:
-        blocks = model.blocks
+    blocks = model.blocks
     if not blocks:
         raise FitError(f"{model.title} has no priors: it is fitted by MLE() or Bootstrap() only.")
     if not isinstance(model, RetentionModel):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
 import numpy as np
 from scipy.special import chdtrc
 
+from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray, IntArray
 from clvmodels.bayes.priors import TraitPriors
 from clvmodels.data.opportunities import OpportunitySummary
@@ -23,8 +24,7 @@ from clvmodels.inference.estimate import Diagnostics, Estimate, Method
 from clvmodels.inference.groups import column_names
 from clvmodels.inference.problem import Problem
 from clvmodels.inference.psis import RELIABLE
-from clvmodels.inference.traits import Block, Scales, TraitMap
-from clvmodels.models.fitted import whole_number
+from clvmodels.inference.traits import Scales, TraitMap
 from clvmodels.models.purchases import PurchaseModel
 from clvmodels.models.retention import RetentionModel
 from clvmodels.models.spend import SpendModel
@@ -270,7 +270,7 @@ class _World:
         if len(column_names(getattr(method, "groups", None) or "none")) > 1:
             raise ParameterError("Calibration is of groups in one column, not of nested ones.")
         length = Horizon.parse(horizon)
-        traits = TraitMap(_blocks(model), {"time": length.length, "money": 1.0})
+        traits = TraitMap(model.blocks, {"time": length.length, "money": 1.0})
         if not traits.blocks:
             raise FitError(f"{model.title} has no priors to draw true parameters from.")
         priors = TraitPriors.of(traits.traits, method.priors)
@@ -333,12 +333,6 @@ class _World:
         return RFMSummary.from_arrays(
             x, observed, observed, time_unit=self.horizon.unit, monetary_value=fit.simulate(x, seed)
         )  # fmt: skip
-
-
-def _blocks(model: Model) -> tuple[Block, ...]:
-    if isinstance(model, SpendModel):
-        return model.problem(np.ones(2), np.ones(2), np.ones(2)).blocks
-    return model.blocks
 
 
 def _stacked(parts: list[Any], column: str) -> Any:

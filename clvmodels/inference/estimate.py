@@ -1,7 +1,7 @@
 """What every method returns: parameter values, how sure they are, and how the fit went."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Protocol, final
 
@@ -249,10 +249,6 @@ class Estimate:
         """
         own = [v[:, 0 if v.shape[1] == 1 else 1 + group] for v in self.point.values()]
         return np.exp([np.log(values).mean() for values in own])
-
-    def with_loglik(self, loglik: float) -> "Estimate":
-        """The same estimate with the log-likelihood at its means."""
-        return replace(self, loglik=loglik)
 
     def sample(self, n: int, rng: np.random.Generator) -> Params:
         """Draw `n` parameter vectors that show how sure the estimate is.

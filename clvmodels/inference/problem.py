@@ -11,7 +11,7 @@ import numpy as np
 from clvmodels._cores import usable_cores
 from clvmodels._typing import FloatArray, IntArray, Params
 from clvmodels.exceptions import FitError
-from clvmodels.inference.groups import Groups
+from clvmodels.inference.groups import Groups, group_of
 from clvmodels.inference.traits import Block, Scales, TraitMap
 
 Dimension: TypeAlias = Literal["pure", "share", "time", "rate", "money"]
@@ -213,12 +213,8 @@ class Problem:
         """One problem per group that was fitted, or this one where there are none."""
         if self.groups is None:
             return [self]
-        code = self.data["group"].astype(np.int64)
-        order = np.argsort(code, kind="stable")
-        ends = np.searchsorted(code[order], np.arange(1, len(self.groups)))
-        data = {name: values for name, values in self.data.items() if name != "group"}
-        alone = replace(self, data=data, groups=None, scales_given=self.scales)
-        return [alone.at(rows) for rows in np.split(order, ends)]
+        scales = self.scales
+        return [replace(part, scales_given=scales) for _, part in self.by_code()]
 
     def by_code(self) -> list[tuple[int, "Problem"]]:
         """The group codes among the rows with their rows, groups that were not fitted included.
@@ -234,6 +230,25 @@ class Problem:
         alone = replace(self, data=data, groups=None)
         parts = np.split(order, starts[1:])
         return [(k, alone.at(rows)) for k, rows in zip(codes.tolist(), parts, strict=True)]
+
+    def log_lik_rows(self, params: Params) -> FloatArray:
+        """Log-likelihood of each row at draws of the parameters, of shape (draws, rows).
+
+        Parameters are of shape (draws, 1), or with groups (draws, `Groups.size`).
+
+        Raises
+        ------
+        FitError
+            If the model gives none.
+        """
+        if self.rows is None:
+            raise FitError(f"{self.model} gives no log-likelihood by customer.")
+        data = dict(self.data)
+        if self.groups is not None:
+            # the first column of grouped parameters is that of the typical group
+            params = group_of(params, 1 + data.pop("group").astype(np.int64))
+        size = len(next(iter(params.values()))), len(self.weight)
+        return np.broadcast_to(np.asarray(self.rows(data, params)), size)
 
     def objective(self) -> Objective:
         """What is minimised: the negative log-likelihood, and the penalty if there is one."""

@@ -107,36 +107,27 @@ def value_and_gradient(
     -------
     tuple of ndarray of shapes (runs,) and (runs, 4)
     """
-    nll, gradient = _runs(np.ascontiguousarray(theta), *prepared, d)
+    nll, gradient = _runs(np.ascontiguousarray(theta), prepared, d)
     return nll, gradient
 
 
 def values(theta: FloatArray, prepared: Prepared, d: int) -> FloatArray:
     """Negative log-likelihood of all rows, one run, at each theta of shape (draws, 4)."""
-    out: FloatArray = _draws(np.ascontiguousarray(theta), *prepared, d)
+    out: FloatArray = _draws(np.ascontiguousarray(theta), prepared, d)
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _runs(
     theta: FloatArray,
-    T: FloatArray,
-    T_weight: FloatArray,
-    T_count: FloatArray,
-    T_ends: IntArray,
-    then: FloatArray,
-    then_ends: IntArray,
-    x: FloatArray,
-    weight: FloatArray,
-    at_T: IntArray,
-    at_then: IntArray,
-    row_ends: IntArray,
-    tail: FloatArray,
-    tail_ends: IntArray,
-    stays: FloatArray,
-    stays_ends: IntArray,
+    prepared: Prepared,
     d: int,
 ) -> tuple[FloatArray, FloatArray]:
+    T, then, x, weight = prepared.T, prepared.then, prepared.x, prepared.weight
+    at_T, at_then, tail, stays = prepared.at_T, prepared.at_then, prepared.tail, prepared.stays
+    T_weight, T_count, T_ends = prepared.T_weight, prepared.T_count, prepared.T_ends
+    then_ends, row_ends = prepared.then_ends, prepared.row_ends
+    tail_ends, stays_ends = prepared.tail_ends, prepared.stays_ends
     runs = len(theta)
     nll, gradient = np.zeros(runs), np.zeros((runs, 4))
     log_age, log_then = np.empty(len(T)), np.empty(len(then))
@@ -188,23 +179,12 @@ def _runs(
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _draws(
     theta: FloatArray,
-    T: FloatArray,
-    T_weight: FloatArray,
-    T_count: FloatArray,
-    T_ends: IntArray,
-    then: FloatArray,
-    then_ends: IntArray,
-    x: FloatArray,
-    weight: FloatArray,
-    at_T: IntArray,
-    at_then: IntArray,
-    row_ends: IntArray,
-    tail: FloatArray,
-    tail_ends: IntArray,
-    stays: FloatArray,
-    stays_ends: IntArray,
+    prepared: Prepared,
     d: int,
 ) -> FloatArray:
+    T, then, x, weight = prepared.T, prepared.then, prepared.x, prepared.weight
+    at_T, at_then, tail, stays = prepared.at_T, prepared.at_then, prepared.tail, prepared.stays
+    T_weight, T_count = prepared.T_weight, prepared.T_count
     nll = np.empty(len(theta))
     log_age, log_then = np.empty(len(T)), np.empty(len(then))
     log_odds = np.empty(len(stays))

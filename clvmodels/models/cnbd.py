@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray
 from clvmodels.data.regularity import LARGEST_K
 from clvmodels.exceptions import ParameterError
@@ -23,7 +24,6 @@ from clvmodels.models.dropout import (
     limits_of_beta,
     starts_of_beta,
 )
-from clvmodels.models.fitted import whole_number
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.nbd import rate_limits
 from clvmodels.models.purchases import PurchaseModel

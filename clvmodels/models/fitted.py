@@ -1,7 +1,7 @@
 """What every fitted model has, whatever its role: parameters, fit statistics, a summary."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -267,13 +267,6 @@ def check_quantile(quantile: float) -> float:
     if not (isinstance(quantile, Real) and 0 < quantile < 1):
         raise ParameterError(f"quantile is a probability between 0 and 1: {quantile!r}.")
     return quantile
-
-
-def whole_number(name: str, value: object, least: int) -> int:
-    """A whole number of at least `least`, or an error that says so."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ParameterError(f"{name} must be a whole number, at least {least}, got {value!r}.")
-    return int(value)
 
 
 def probabilities(level: float) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray, IntArray
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.inference.groups import Groups
@@ -17,7 +18,7 @@ from clvmodels.models.alive_path import alive_path
 from clvmodels.models.averaging import Evaluate
 from clvmodels.models.clock import Clock, Summary, clock_of
 from clvmodels.models.design import Design
-from clvmodels.models.fitted import FittedModel, check_quantile, whole_number
+from clvmodels.models.fitted import FittedModel, check_quantile
 from clvmodels.models.purchase_tables import PurchaseTables
 from clvmodels.models.quantities import Quantities
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from clvmodels._numbers import whole_number
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.data.retention import COHORT, RetentionTable
 from clvmodels.exceptions import DataError, ParameterError, UndefinedMeanError
@@ -16,7 +17,7 @@ from clvmodels.inference.problem import Parameter, Problem
 from clvmodels.inference.traits import Block
 from clvmodels.models.averaging import columnwise_quantiles
 from clvmodels.models.base_value import BaseValue
-from clvmodels.models.fitted import FittedModel, probabilities, whole_number
+from clvmodels.models.fitted import FittedModel, probabilities
 from clvmodels.models.pooling import tell_of_strangers
 from clvmodels.models.renewals import OfAges, Renewals, over_draws
 from clvmodels.models.retention import RetentionModel, check_retention, places_of

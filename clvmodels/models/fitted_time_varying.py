@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 import numpy as np
 
 from clvmodels._cores import usable_cores
+from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray, Params
 from clvmodels.data.time_varying import TimeVaryingSummary
 from clvmodels.exceptions import DataError, ParameterError
@@ -21,7 +22,6 @@ from clvmodels.models.fitted import (
     FittedModel,
     check_quantile,
     probabilities,
-    whole_number,
 )
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
 

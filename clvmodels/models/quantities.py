@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias, final
 
 import numpy as np
 
+from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray, IntArray, Kernel, Params
 from clvmodels.data.histories import Histories
 from clvmodels.exceptions import DataError, ParameterError
@@ -19,7 +20,6 @@ from clvmodels.models.ages import in_pieces, over_ages
 from clvmodels.models.averaging import Block, Evaluate
 from clvmodels.models.clock import Clock, Summary, expected_curve
 from clvmodels.models.design import Design
-from clvmodels.models.fitted import whole_number
 from clvmodels.models.pooling import columns_of, columns_of_new, own_params
 from clvmodels.models.streaming import Spread, drawn, how_many_draws, over_histories
 from clvmodels.units import DiscountRate, Horizon, TimeUnit

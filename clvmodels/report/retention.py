@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 
+from clvmodels._numbers import whole_number
 from clvmodels.data.retention import RetentionTable
 from clvmodels.evaluation.frequency import ACTUAL
-from clvmodels.models.fitted import whole_number
 from clvmodels.models.fitted_retention import FittedRetention
 from clvmodels.models.retention import check_retention
 from clvmodels.report import style

@@ -113,7 +113,7 @@ def test_it_is_the_sum_of_its_parts(rfm):
         part.compile(part.data, part.weight)(theta)[0]
         for part, theta in zip(this.problem.by_group(), np.exp(logs), strict=True)
     )
-    parts = log_lik + this.log_prior(pieces) + this.log_groups(pieces)
+    parts = log_lik + this.log_prior(pieces) + this.log_groups(pieces, this.values(pieces))
     assert this(q)[0] == pytest.approx(float(parts), rel=1e-12)
 
 
