@@ -11,6 +11,7 @@ from enum import StrEnum
 from numbers import Real
 from typing import Final, Self, TypeAlias, final
 
+from clvmodels._notebook import described
 from clvmodels.exceptions import UnitError
 
 DAYS_PER_YEAR: Final = 365.2425
@@ -22,8 +23,14 @@ _QUANTITY = re.compile(
 )
 
 
+class _Described:
+    """Before Python 3.12 an enumeration takes no ``_repr_html_`` in its own body."""
+
+    _repr_html_ = described
+
+
 @final
-class TimeUnit(StrEnum):
+class TimeUnit(_Described, StrEnum):
     """The unit in which recency, T and a model's time parameters are counted.
 
     Examples
@@ -153,6 +160,8 @@ class Horizon:
     def __str__(self) -> str:
         return f"{self.length:g} {self.unit.value}{'' if self.length == 1 else 's'}"
 
+    _repr_html_ = described
+
 
 HorizonLike: TypeAlias = Horizon | str
 
@@ -237,3 +246,5 @@ class DiscountRate:
     def __str__(self) -> str:
         continuous = " (continuous)" if self.compounding == "continuous" else ""
         return f"{100 * self.rate:.6g} % per {self.per.value}{continuous}"
+
+    _repr_html_ = described

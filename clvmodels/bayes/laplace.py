@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 
 from clvmodels._cores import usable_cores
+from clvmodels._notebook import described
 from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray
 from clvmodels.bayes.density import OUTERMOST, Density
@@ -154,6 +155,8 @@ class Laplace:
         )
         name = f"Laplace(draws={self.draws}, psis={self.psis}, seed={self.seed})"
         return draws.estimate(name, diagnostics)
+
+    _repr_html_ = described
 
 
 def gaussian_at(at_mode: Estimate, density: Density) -> tuple[FloatArray, FloatArray]:

@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import final
 
+from clvmodels._notebook import described
 from clvmodels.bayes.priors import Priors, TraitPriors
 from clvmodels.exceptions import FitError, FitWarning, ParameterError
 from clvmodels.inference.estimate import Estimate
@@ -52,6 +53,8 @@ class MAP:
         """Maximise the posterior density of `problem`."""
         estimate, _ = mode(problem, self.priors, self.strict)
         return replace(estimate, method="MAP")
+
+    _repr_html_ = described
 
 
 def mode(

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, final, get_args
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray
 from clvmodels.bayes.container import few_draws, import_arviz
@@ -189,6 +190,8 @@ class MCMC:
             boundary=(),
             distinct_rows=len(draws.density.problem.weight),
         )
+
+    _repr_html_ = described
 
 
 def _prepared(

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels._typing import FloatArray
 from clvmodels.exceptions import ParameterError
 from clvmodels.inference.problem import Objective
@@ -77,6 +78,8 @@ class Prior:
             low, high = (v / (1 + v) for v in (odds / self.factor, odds * self.factor))
         return f"{self.median:.3g}, and with probability 90 % between {low:.3g} and {high:.3g}"
 
+    _repr_html_ = described
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ class Flat:
     def describe(self, kind: str = "number") -> str:
         """The prior in words."""
         return "any value, none preferred"
+
+    _repr_html_ = described
 
 
 @final
@@ -131,6 +136,8 @@ class GroupSpread:
             f"a standard deviation of the groups is a factor of at most {self.factor:.3g}, with "
             "probability 90 %"
         )
+
+    _repr_html_ = described
 
 
 Priors: TypeAlias = Mapping[str, Prior | Flat | GroupSpread]

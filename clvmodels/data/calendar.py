@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, final
 
 import numpy as np
 
+from clvmodels._notebook import as_lines, first_rows
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.units import TimeUnit
@@ -350,6 +351,12 @@ class CalendarIndex:
                 f"The calendar index does not cover {written(day)}, the first such date asked for "
                 f"({self!r}). Extend it, or use CalendarIndex.monthly, which recurs every year."
             )
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        paces = pd.DataFrame({"period": self._names, "pace": self.levels})
+        return as_lines(self) + first_rows(paces.head(12), len(paces))
 
 
 def _days(moments: Any) -> FloatArray:

@@ -1,8 +1,9 @@
 """What became of every row of a transaction log on its way to the summary."""
 
 from dataclasses import dataclass, fields
-from html import escape
 from typing import TYPE_CHECKING, final
+
+from clvmodels._notebook import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +92,7 @@ class DataReport:
         return "\n".join(self.lines)
 
     def _repr_html_(self) -> str:
-        return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in self.lines)}</ul>"
+        return listed(self.lines)
 
 
 _AT = {"day": "on", "hour": "in", "opportunity": "at"}

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, final
 
 import numpy as np
 
+from clvmodels._notebook import captioned, described, lines
 from clvmodels._typing import FloatArray
 from clvmodels.data import expression
 from clvmodels.data.audit import count_rows
@@ -50,6 +50,8 @@ class ShapeEstimate:
     lo: float
     hi: float
     customers: int
+
+    _repr_html_ = described
 
 
 @final
@@ -111,7 +113,7 @@ class Regularity:
         return f"{self.frame.to_string(index=False)}\n{self.in_words}"
 
     def _repr_html_(self) -> str:
-        return f"{self.frame.to_html(index=False)}<p>{escape(self.in_words)}</p>"
+        return captioned(self.frame, "Erlang shape k, by two methods") + lines(self.in_words)
 
 
 def regularity(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
+from clvmodels._notebook import as_lines, first_rows
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.exceptions import DataError, UnitError
 from clvmodels.units import Horizon, HorizonLike
@@ -270,7 +271,7 @@ class RetentionTable:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{self!r}</p>{self.to_pandas().head().to_html(index=False)}"
+        return as_lines(self) + first_rows(self.to_pandas().head(), len(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # built anew, so that what is unpickled or deep-copied is validated and read-only too

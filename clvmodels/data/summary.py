@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
+from clvmodels._notebook import as_lines, first_rows
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.data.calendar import CalendarIndex
 from clvmodels.data.columns import (
@@ -386,7 +387,7 @@ class RFMSummary:
 
     def _repr_html_(self) -> str:
         head = self.select(np.arange(min(5, len(self)))).to_pandas()
-        return f"<p>{self!r}</p>{head.to_html(index=False)}"
+        return as_lines(self) + first_rows(head, len(self))
 
 
 def _rebuild(state: dict[str, Any]) -> RFMSummary:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from clvmodels._notebook import as_lines, first_rows
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.data import expression
 from clvmodels.data.conventions import (
@@ -147,10 +148,8 @@ class TimeVaryingSummary:
         return f"{who} (from {_told(np.datetime64(end + since, 's'))})"
 
     def _repr_html_(self) -> str:
-        import html
-
-        head: Any = self.rfm.select(np.arange(min(5, len(self)))).to_pandas()
-        return f"<p>{html.escape(repr(self))}</p>{head.to_html(index=False)}"
+        head = self.rfm.select(np.arange(min(5, len(self)))).to_pandas()
+        return as_lines(self) + first_rows(head, len(self))
 
 
 def time_varying_summary(

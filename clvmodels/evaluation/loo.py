@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, TypeAlias, final, runtime_checkable
 import numpy as np
 from scipy.special import logsumexp
 
+from clvmodels._notebook import as_lines
 from clvmodels._typing import AnyArray, FloatArray, IntArray, Params
 from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.data.retention import RetentionTable
@@ -94,6 +95,8 @@ class LOO:
             f"{self.pareto_k.max():.2f}), worst first: {first}. These customers move the "
             "posterior too far to be left out without fitting again."
         )
+
+    _repr_html_ = as_lines
 
 
 def loo(fit: WithLikelihood, data: Data) -> LOO:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 import numpy as np
 
+from clvmodels._notebook import as_lines
 from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray, IntArray, Params
 from clvmodels.bayes.priors import GROUPS, Priors, TraitPriors
@@ -95,6 +96,8 @@ class PriorPredictive:
                 f"{high}).{doubt}"
             )
         return "\n".join(lines)
+
+    _repr_html_ = as_lines
 
 
 def describe_priors(model: Model, priors: Priors | None = None) -> str:

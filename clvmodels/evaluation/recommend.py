@@ -1,11 +1,11 @@
 """Which models suit some data, and why: looks at the data, fits nothing."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
+from clvmodels._notebook import captioned, described, headed
 from clvmodels.data.conventions import Conventions, Moment
 from clvmodels.data.log import open_log
 from clvmodels.data.opportunities import OpportunitySummary
@@ -41,6 +41,8 @@ class Finding:
     finding: str
     follows: str
 
+    _repr_html_ = described
+
 
 @final
 @dataclass(frozen=True, repr=False)
@@ -73,7 +75,7 @@ class Recommendation:
         return "\n".join([self._head, *(f"- {line}" for line in lines)])
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{escape(self._head)}</b></p>{self.frame.to_html(index=False)}"
+        return headed(self._head) + captioned(self.frame, "What the data say")
 
     @property
     def _head(self) -> str:

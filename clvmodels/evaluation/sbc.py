@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
 import numpy as np
 from scipy.special import chdtrc
 
+from clvmodels._notebook import as_lines
 from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray, IntArray
 from clvmodels.bayes.priors import TraitPriors
@@ -123,6 +124,8 @@ class Calibration:
                 "the frame, but not in the p-values."
             )
         return "\n".join(lines)
+
+    _repr_html_ = as_lines
 
 
 def simulation_based_calibration(

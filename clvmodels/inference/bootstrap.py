@@ -5,6 +5,7 @@ from typing import final
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels.exceptions import FitError, ParameterError
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.mle import MLE
@@ -79,3 +80,5 @@ class Bootstrap:
             covariance=None if fitted.diagnostics.boundary else np.cov(logs.T),
             replicates={k: np.exp(logs[:, [i]]) for i, k in enumerate(problem.names)},
         )
+
+    _repr_html_ = described

@@ -7,6 +7,7 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
+from clvmodels._notebook import as_lines
 from clvmodels._typing import FloatArray, Params
 from clvmodels.inference.problem import Problem
 from clvmodels.inference.traits import Scales
@@ -156,6 +157,8 @@ class Diagnostics:
 
     def __repr__(self) -> str:
         return str(self)
+
+    _repr_html_ = as_lines
 
 
 @final

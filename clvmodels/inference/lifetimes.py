@@ -10,6 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels._typing import FloatArray
 from clvmodels.exceptions import FitError, ParameterError
 from clvmodels.inference.estimate import Estimate
@@ -105,6 +106,8 @@ class Lifetimes:
             found = ", ".join(f"{n} = {v:.3g}" for n, v in zip(problem.names, theta, strict=True))
             raise FitError(f"lifetimes ended at no valid parameters: {found}. Fit with MLE().")
         return theta
+
+    _repr_html_ = described
 
 
 def _fitter(model: str) -> tuple[tuple[str, ...], Callable[[float], Any]]:

@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels._typing import FloatArray
 from clvmodels.exceptions import FitError, FitWarning, ParameterError
 from clvmodels.inference.estimate import Diagnostics, Estimate, Method
@@ -57,6 +58,8 @@ class MLE:
                 raise FitError(message)
             warnings.warn(message, FitWarning, stacklevel=4)
         return estimate
+
+    _repr_html_ = described
 
 
 def run(method: Method | None, problem: Problem) -> Estimate:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, final, get_args
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels.exceptions import ParameterError
 
 ProcessName: TypeAlias = Literal["purchase", "dropout", "both", "spend"]
@@ -95,6 +96,8 @@ class Covariates:
         """All columns, each once, in the order of their first mention."""
         named = chain(self.purchase, self.dropout, self.both, self.spend)
         return tuple(dict.fromkeys(named))
+
+    _repr_html_ = described
 
 
 @final

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy.special import ndtri
 
+from clvmodels._notebook import captioned, headed
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import DataError, FitError, ParameterError
 from clvmodels.inference.estimate import Diagnostics, Estimate, Posterior
@@ -242,15 +243,8 @@ class FittedModel:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        import html
-
-        import pandas as pd
-
-        head, *rest = repr(self).splitlines()
-        notes = "".join(f"<br>{html.escape(line)}" for line in rest)
-        with pd.option_context("display.max_colwidth", None):  # meanings are sentences
-            table: Any = self.summary()._repr_html_()  # type: ignore[operator]
-        return f"<p><b>{html.escape(head)}</b>{notes}</p>{table}"
+        parameters = captioned(self.summary(), "Parameters, with 90 % intervals")
+        return headed(*repr(self).splitlines()) + parameters
 
 
 def check_level(level: float) -> float:

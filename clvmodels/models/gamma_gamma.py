@@ -183,6 +183,14 @@ class GammaGammaModel(SpendModel):
 
         return gamma_gamma.simulate(x, rng, **params)
 
+    def simulate_further(
+        self, n: FloatArray, x: FloatArray, m: FloatArray, rng: np.random.Generator, params: Params
+    ) -> FloatArray:
+        """See `SpendModel.simulate_further`."""
+        from clvmodels.kernels import gamma_gamma
+
+        return gamma_gamma.simulate_further(n, x, m, rng, **params)
+
 
 def _objective(data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
     from clvmodels.kernels import gamma_gamma

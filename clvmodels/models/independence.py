@@ -1,11 +1,11 @@
 """Whether busy customers spend more per purchase: what every spend model takes not to be so."""
 
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from clvmodels._notebook import captioned, described, headed
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.data.summary import RFMSummary
@@ -35,6 +35,8 @@ class Correlation:
 
     def __str__(self) -> str:
         return f"{self.value:.3f} (95 % interval {self.lo:.3f} to {self.hi:.3f})"
+
+    _repr_html_ = described
 
 
 @final
@@ -95,8 +97,7 @@ class SpendIndependence:
 
     def _repr_html_(self) -> str:
         head, *_ = repr(self).splitlines()
-        table = self.frame.to_html(index=False, float_format="{:,.3f}".format)
-        return f"<p><b>{html.escape(head)}</b><br>{html.escape(self.sentence)}</p>{table}"
+        return headed(head, self.sentence) + captioned(self.frame, "With 95 % intervals")
 
 
 def spend_independence(data: RFMSummary | OpportunitySummary) -> SpendIndependence:

@@ -194,6 +194,14 @@ class LognormalNormalModel(SpendModel):
 
         return lognormal_normal.simulate(x, rng, **params)
 
+    def simulate_further(
+        self, n: FloatArray, x: FloatArray, m: FloatArray, rng: np.random.Generator, params: Params
+    ) -> FloatArray:
+        """See `SpendModel.simulate_further`."""
+        from clvmodels.kernels import lognormal_normal
+
+        return lognormal_normal.simulate_further(n, x, m, rng, **params)
+
 
 def _objective(data: Mapping[str, FloatArray], weight: FloatArray) -> Objective:
     from clvmodels.kernels import lognormal_normal

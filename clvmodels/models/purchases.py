@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels._typing import FloatArray, IntArray, Kernel
 from clvmodels.data.histories import Histories
 from clvmodels.data.renewals import fixed_period
@@ -154,6 +155,8 @@ class PurchaseModel(ABC):
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
         return self
+
+    _repr_html_ = described
 
     def _given(self, values: Mapping[str, float], clock: Clock) -> "FittedPurchases":
         """A fitted model with known parameters."""

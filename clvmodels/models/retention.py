@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels._typing import AnyArray, FloatArray, IntArray, Params
 from clvmodels.data.retention import COHORT, RetentionTable
 from clvmodels.exceptions import DataError
@@ -129,6 +130,8 @@ class RetentionModel(ABC):
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
         return self
+
+    _repr_html_ = described
 
     def _given(self, values: Mapping[str, float], period: HorizonLike) -> "FittedRetention":
         """A fitted model with known parameters."""

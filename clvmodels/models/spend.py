@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 
+from clvmodels._notebook import described
 from clvmodels._typing import AnyArray, FloatArray, IntArray, Kernel, Params
 from clvmodels.data.opportunities import OpportunitySummary
 from clvmodels.exceptions import (
@@ -102,9 +103,17 @@ class SpendModel(ABC):
     def simulate(self, x: FloatArray, rng: np.random.Generator, params: Params) -> FloatArray:
         """Mean values of `x` purchases of new customers; NaN where x = 0."""
 
+    @abstractmethod
+    def simulate_further(
+        self, n: FloatArray, x: FloatArray, m: FloatArray, rng: np.random.Generator, params: Params
+    ) -> FloatArray:
+        """Mean values of `n` more purchases of customers with `x` of mean `m`; NaN where n = 0."""
+
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
         return self
+
+    _repr_html_ = described
 
     def fit(self, data: Summary, method: Method | None = None) -> "FittedSpend":
         """Estimate the parameters from the mean values of repeat purchases.

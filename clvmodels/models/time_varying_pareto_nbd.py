@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 import numpy as np
 
 from clvmodels._cores import usable_cores
+from clvmodels._notebook import described
 from clvmodels._typing import FloatArray
 from clvmodels.data.time_varying import TimeVaryingSummary
 from clvmodels.exceptions import DataError, ParameterError
@@ -217,6 +218,8 @@ class TimeVaryingParetoNBDModel:
     def __sklearn_clone__(self) -> Self:
         # what never changes is its own copy
         return self
+
+    _repr_html_ = described
 
     def _plain_design(self) -> Design:
         """Covariates as they are."""

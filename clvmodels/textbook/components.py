@@ -5,6 +5,7 @@ from typing import final
 
 from numpy.typing import ArrayLike
 
+from clvmodels._notebook import described
 from clvmodels.textbook._numbers import Number, finite, margin_share, not_negative, plain, share
 
 
@@ -28,6 +29,8 @@ class ComponentValue:
     def parts(self) -> dict[str, Number]:
         """The five parts by name."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    _repr_html_ = described
 
 
 def component_value(

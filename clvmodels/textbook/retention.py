@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias, final, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from clvmodels._notebook import described
 from clvmodels.exceptions import ParameterError
 from clvmodels.textbook._numbers import (
     Number,
@@ -161,6 +162,8 @@ class Elasticities:
     retention: Number
     margin: Number
     discount: Number
+
+    _repr_html_ = described
 
 
 def elasticities(

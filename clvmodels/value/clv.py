@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, final, overload
 
 import numpy as np
 
+from clvmodels._notebook import described, headed
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.bayes.priors import parted
 from clvmodels.exceptions import DataError, ParameterError, UnitError, rule_broken
@@ -144,6 +145,8 @@ class CLVModel:
         if isinstance(spend, SpendModel):
             spend = spend.fit(data, second)
         return FittedCLV(self, purchases, spend)
+
+    _repr_html_ = described
 
 
 @final
@@ -451,7 +454,7 @@ class FittedCLV:
 
     def _repr_html_(self) -> str:
         head = repr(self).splitlines()[0]
-        return f"<p><b>{head}</b></p>{self.purchases._repr_html_()}{self.spend._repr_html_()}"
+        return headed(head) + self.purchases._repr_html_() + self.spend._repr_html_()
 
     def _evaluate(
         self, data: Summary, horizon: HorizonLike | None, start: HorizonLike | None

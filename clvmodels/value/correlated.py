@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias, final
 import numpy as np
 from scipy.special import polygamma
 
+from clvmodels._notebook import headed
 from clvmodels._typing import AnyArray, FloatArray, Params
 from clvmodels.data.histories import Histories
 from clvmodels.exceptions import ParameterError, UndefinedMeanError
@@ -308,10 +309,7 @@ class FittedCorrelatedCLV:
         return "\n".join([*lines, *(f"- {note}" for note in self.diagnostics.notes)])
 
     def _repr_html_(self) -> str:
-        import html
-
-        head, *rest = (html.escape(line) for line in repr(self).splitlines())
-        return f"<p><b>{head}</b><br>{'<br>'.join(rest)}</p>"
+        return headed(*repr(self).splitlines())
 
     # how it is computed
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final, get_args
 import numpy as np
 
 from clvmodels import textbook
+from clvmodels._notebook import captioned, described, headed
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import FitError, ParameterError, UndefinedMeanError
@@ -190,6 +191,8 @@ class TextbookModel:
             years_watched=float(weight @ np.where(lost, t_x + limit, T)),
         )
 
+    _repr_html_ = described
+
 
 @final
 @dataclass(frozen=True)
@@ -351,13 +354,8 @@ class FittedTextbook:
         )
 
     def _repr_html_(self) -> str:
-        from html import escape
-
         _, lost = repr(self).splitlines()
-        return (
-            f"<p><b>{escape(self.model.name)}</b><br>{escape(lost)}</p>"
-            f"{self.summary().to_html(index=False)}"
-        )
+        return headed(self.model.name, lost) + captioned(self.summary(), "With 90 % intervals")
 
     @property
     def _discount(self) -> DiscountRate:
