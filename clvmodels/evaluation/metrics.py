@@ -8,22 +8,21 @@ Ties are shared, never broken by the order of the rows, and all metrics are fini
 that are the same for everyone: ranks then carry no information, and their metrics are 0.
 """
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clvmodels._typing import AnyArray, FloatArray, IntArray
-from clvmodels.exceptions import DataError
+from clvmodels._typing import FloatArray
+from clvmodels.evaluation._weighted import Metric as Metric
+from clvmodels.evaluation._weighted import Order, checked, from_zero, ratio
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Metric: TypeAlias = np.float64 | FloatArray
-"""A number, or one per sample of weights."""
-
 _DECILES: Final = 10
 _ROUNDING: Final = 1e-14
+_DIGITS: Final = 1e-12  # that a sum over customers keeps
 
 
 def total_bias(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = None) -> Metric:
@@ -48,10 +47,10 @@ def total_bias(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None
     >>> round(float(total_bias([1, 0, 4], [2, 1, 3])), 6)
     0.2
     """
-    a, p, w = _checked(actual, predicted, weight)
+    a, p, w = checked(actual, predicted, weight)
     missed, happened = w @ (p - a), w @ a
     unbounded = np.where(missed == 0, 0.0, np.copysign(np.inf, missed))
-    return np.where(happened == 0, unbounded, _ratio(missed, happened))[()]
+    return np.where(happened == 0, unbounded, ratio(missed, happened))[()]
 
 
 def mae(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = None) -> Metric:
@@ -65,7 +64,7 @@ def mae(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = None
     >>> float(mae([1, 0, 4], [2, 1, 3]))
     1.0
     """
-    a, p, w = _checked(actual, predicted, weight)
+    a, p, w = checked(actual, predicted, weight)
     return _mean(np.abs(p - a), w)
 
 
@@ -79,7 +78,7 @@ def rmse(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = Non
     >>> float(rmse([1, 0, 4], [2, 1, 1])) == (11 / 3) ** 0.5
     True
     """
-    a, p, w = _checked(actual, predicted, weight)
+    a, p, w = checked(actual, predicted, weight)
     return np.sqrt(_mean((p - a) ** 2, w))
 
 
@@ -93,9 +92,13 @@ def pearson(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = 
     Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
     275-284, judge their predictions of customers' holdout purchases by it.
     """
-    a, p, w = _checked(actual, predicted, weight)
+    a, p, w = checked(actual, predicted, weight)
     a, p = _centred(a), _centred(p)
-    return _correlation(_covariance(a, p, w), _covariance(a, a, w), _covariance(p, p, w))
+    means = (w @ np.column_stack([a, p, a * p, a * a, p * p])).T / w.sum(-1)
+    mean_a, mean_p, both, square_a, square_p = means
+    return _correlation(
+        _left(both, mean_a * mean_p), _left(square_a, mean_a**2), _left(square_p, mean_p**2)
+    )
 
 
 def spearman(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = None) -> Metric:
@@ -113,11 +116,8 @@ def spearman(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None =
     >>> float(spearman([0, 0, 1, 5], [1, 1, 2, 3]))
     1.0
     """
-    a, p, w = _checked(actual, predicted, weight)
-    rank_a, rank_p = _Order(a).midranks(w), _Order(p).midranks(w)
-    return _correlation(
-        (w * rank_a * rank_p).sum(-1), (w * rank_a**2).sum(-1), (w * rank_p**2).sum(-1)
-    )
+    a, p, w = checked(actual, predicted, weight)
+    return _correlation(*Order(a).moments(Order(p), w))
 
 
 def normalised_gini(
@@ -145,9 +145,9 @@ def normalised_gini(
     >>> [float(normalised_gini([0, 1, 3], p)) for p in ([10, 20, 90], [7, 7, 7])]
     [1.0, 0.0]
     """
-    a, p, w = _checked(actual, predicted, weight)
+    a, p, w = checked(actual, predicted, weight)
     a = _centred(a)
-    return _ratio(*(order.covariance(a, w) for order in (_Order(p), _Order(a))))
+    return ratio(Order(p).covariance(a, w), Order(a).covariance(a, w))
 
 
 def top_decile_capture(
@@ -165,11 +165,53 @@ def top_decile_capture(
     >>> float(top_decile_capture([8] + 9 * [1], [5] + 9 * [2]).round(6))
     0.470588
     """
-    a, p, w = _checked(actual, predicted, weight)
-    order = _Order(-p)
-    size, value = order.sums(w), order.sums(w * a)
-    taken = np.clip(w.sum(-1, keepdims=True) / _DECILES - (np.cumsum(size, -1) - size), 0.0, size)
-    return _ratio((value * _ratio(taken, size)).sum(-1), w @ a)
+    a, p, w = checked(actual, predicted, weight)
+    (value,) = Order(-p).tenths(w, a)
+    return ratio(value[0], value.sum(0))
+
+
+def lift(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = None) -> Metric:
+    """How many times the overall mean the tenth of customers predicted highest is worth.
+
+    Ten times `top_decile_capture`: 1 for an uninformative ranking, 10 at the most. Parameters and
+    returns as for `total_bias`; see `decile_lift` for the other tenths.
+
+    Examples
+    --------
+    >>> float(lift([8] + 9 * [1], [5] + 9 * [2]).round(6))
+    4.705882
+    """
+    return _DECILES * top_decile_capture(actual, predicted, weight)
+
+
+def decile_mape(actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = None) -> Metric:
+    """By what share predictions miss the mean of a tenth of the customers, on average.
+
+    The mean of abs(predicted mean / actual mean - 1) over tenths of the customers, ranked by
+    prediction as in `decile_calibration`. Tenths where nothing happened are left out. Infinite if
+    nothing happened anywhere and something was predicted, 0 if nothing was predicted either.
+
+    Parameters and returns as for `total_bias`.
+
+    References
+    ----------
+    Wang, Liu and Miao (2019), A deep probabilistic model for customer lifetime value prediction,
+    arXiv:1912.07753, section 4 (decile-level mean absolute percentage error).
+
+    Examples
+    --------
+    >>> float(decile_mape(range(1, 11), range(2, 22, 2)))
+    1.0
+    """
+    a, p, w = checked(actual, predicted, weight)
+    foreseen, happened = Order(-p).tenths(w, p, a)
+    size = np.abs(happened)
+    counted = size > _DIGITS * size.sum(0)  # what adds up to 0 need not do so exactly
+    missed = np.abs(ratio(foreseen - happened, np.where(counted, happened, 0.0)))
+    tenths_counted = counted.sum(0)
+    nothing = np.where(np.abs(foreseen).sum(0) > 0, np.inf, 0.0)
+    mean = ratio(missed.sum(0), tenths_counted)
+    return np.where(tenths_counted > 0, mean, nothing)[()]
 
 
 def decile_calibration(
@@ -200,28 +242,53 @@ def decile_calibration(
     """
     import pandas as pd
 
-    a, p, w = _checked(actual, predicted, weight, samples=False)
-    order = _Order(-p)
-    reached = _from_zero(order.sums(w))
-    borders = np.linspace(0, reached[-1], _DECILES + 1)
-    totals = [
-        np.diff(np.interp(borders, reached, _from_zero(order.sums(w * values))))
-        for values in (p, a)
-    ]
-    customers = np.diff(borders)
+    a, p, w = checked(actual, predicted, weight, samples=False)
+    foreseen, happened = Order(-p).tenths(w, p, a)
+    customers = np.full(_DECILES, w.sum() / _DECILES)
     return pd.DataFrame(
         {
             "decile": np.arange(1, _DECILES + 1),
             "customers": customers,
-            "predicted_mean": totals[0] / customers,
-            "actual_mean": totals[1] / customers,
-            "predicted_total": totals[0],
-            "actual_total": totals[1],
+            "predicted_mean": foreseen / customers,
+            "actual_mean": happened / customers,
+            "predicted_total": foreseen,
+            "actual_total": happened,
         }
     )
 
 
-def concentration(value: ArrayLike, weight: ArrayLike | None = None) -> "pd.DataFrame":
+def decile_lift(
+    actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = None
+) -> "pd.DataFrame":
+    """Mean of each tenth of the customers, ranked by prediction, over the mean of all.
+
+    Parameters
+    ----------
+    actual, predicted, weight : array of shape (customers,)
+        As for `total_bias`.
+
+    Returns
+    -------
+    DataFrame
+        decile (1 has the highest predictions), customers, actual_mean, lift: 1 throughout for an
+        uninformative ranking, 0 throughout if nothing happened.
+
+    Examples
+    --------
+    >>> decile_lift(10 * [0] + 10 * [3], range(20)).lift.head(6).tolist()
+    [2.0, 2.0, 2.0, 2.0, 2.0, 0.0]
+    """
+    table = decile_calibration(actual, predicted, weight)
+    overall = table["actual_total"].sum() / table["customers"].sum()
+    means = table["actual_mean"].to_numpy()
+    return table[["decile", "customers", "actual_mean"]].assign(
+        lift=ratio(means, np.full_like(means, overall))
+    )
+
+
+def concentration(
+    value: ArrayLike, weight: ArrayLike | None = None, by: ArrayLike | None = None
+) -> "pd.DataFrame":
     """How much of the value the best customers have: a Lorenz curve from the top down.
 
     Parameters
@@ -230,11 +297,14 @@ def concentration(value: ArrayLike, weight: ArrayLike | None = None) -> "pd.Data
         Predicted or actual value of each customer.
     weight : array of shape (customers,), optional
         How many customers each row stands for; one each if not given.
+    by : array of shape (customers,), optional
+        What customers are ranked by, such as a prediction: the curve is then that of cumulative
+        gains. Their own value if not given.
 
     Returns
     -------
     DataFrame
-        share_of_customers and share_of_value, both from 0, one row per distinct value: between
+        share_of_customers and share_of_value, both from 0, one row per distinct rank: between
         rows the curve is straight. The share of value is 0 throughout if its total is.
 
     Examples
@@ -244,78 +314,15 @@ def concentration(value: ArrayLike, weight: ArrayLike | None = None) -> "pd.Data
     """
     import pandas as pd
 
-    v, _, w = _checked(value, value, weight, samples=False)
-    order = _Order(-v)
-    customers, gathered = _from_zero(order.sums(w)), _from_zero(order.sums(w * v))
+    v, rank, w = checked(value, value if by is None else by, weight, samples=False)
+    order = Order(-rank)
+    customers, gathered = from_zero(order.sums(w)), from_zero(order.sums(w * v))
     return pd.DataFrame(
         {
             "share_of_customers": customers / customers[-1],
-            "share_of_value": _ratio(gathered, np.full_like(gathered, gathered[-1])),
+            "share_of_value": ratio(gathered, np.full_like(gathered, gathered[-1])),
         }
     )
-
-
-_TIE = 1e-12  # relative
-
-
-class _Order:
-    """Values in ascending order, in groups of equal ones.
-
-    Equal to twelve digits, that is: predictions that are the same but for rounding, such as those
-    from summaries in days and in weeks, are tied.
-    """
-
-    __slots__ = ("first", "group", "order")
-
-    def __init__(self, values: FloatArray) -> None:
-        self.order: IntArray = np.argsort(values, kind="stable")
-        ranked = values[self.order]
-        starts = np.concatenate([[True], np.diff(ranked) > _TIE * np.abs(ranked[1:])])
-        self.first = np.flatnonzero(starts)
-        self.group = np.cumsum(starts) - 1
-
-    def sums(self, amounts: FloatArray) -> FloatArray:
-        """Sum within each group, of shape (..., groups)."""
-        return np.add.reduceat(amounts[..., self.order], self.first, axis=-1)
-
-    def midranks(self, w: FloatArray) -> FloatArray:
-        """Mid-rank of each customer, less the mean rank; of the shape of the weights."""
-        out = np.empty_like(w)
-        out[..., self.order] = self._group_ranks(w)[..., self.group]
-        return out
-
-    def covariance(self, values: FloatArray, w: FloatArray) -> Metric:
-        """Sum over customers of value times centred mid-rank."""
-        total: Metric = (self.sums(w * values) * self._group_ranks(w)).sum(-1)
-        return total
-
-    def _group_ranks(self, w: FloatArray) -> FloatArray:
-        size = self.sums(w)
-        upto = np.cumsum(size, -1)
-        ranks: FloatArray = upto - size / 2 - upto[..., -1:] / 2
-        return ranks
-
-
-def _checked(
-    actual: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None, samples: bool = True
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    a, p = np.asarray(actual, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    w = np.ones(a.shape) if weight is None else np.asarray(weight, dtype=np.float64)
-    fits = w.shape == a.shape or (samples and w.ndim == 2 and w.shape[1:] == a.shape)
-    if a.ndim != 1 or a.shape != p.shape or not fits or not a.size:
-        raise DataError(
-            "A metric needs one actual and one predicted value (and weight) per customer; got "
-            f"shapes {a.shape}, {p.shape} and {w.shape}."
-        )
-    for name, values in (("actual", a), ("predicted", p)):
-        if bad := int((~np.isfinite(values)).sum()):
-            raise DataError(
-                f"{name} must be finite: broken by {bad:,} of {len(values):,} customers, first in "
-                f"row {np.flatnonzero(~np.isfinite(values))[0]}. Leave them out, or fill them."
-            )
-    if not (np.isfinite(w).all() and (w >= 0).all() and (w.sum(-1) > 0).all()):
-        raise DataError("weight must be finite and not negative, and somebody must have some.")
-    return a, p, w
 
 
 def _mean(values: FloatArray, w: FloatArray) -> Metric:
@@ -328,25 +335,14 @@ def _centred(values: FloatArray) -> FloatArray:
     return values - values.mean() if np.ptp(values) else np.zeros_like(values)
 
 
-def _covariance(a: FloatArray, b: FloatArray, w: FloatArray) -> Metric:
-    """Weighted covariance of centred values."""
-    product = _mean(a * b, w)
-    covariance = product - _mean(a, w) * _mean(b, w)
-    # what is left of a cancellation says nothing: all weight lies on equal values
+def _left(product: Metric, of_means: Metric) -> Metric:
+    """Covariance of centred values; what is left of a cancellation says nothing.
+
+    All weight then lies on equal values.
+    """
+    covariance = product - of_means
     return np.where(np.abs(covariance) > _ROUNDING * np.abs(product), covariance, 0.0)[()]
 
 
 def _correlation(covariance: Metric, variance_a: Metric, variance_b: Metric) -> Metric:
-    return np.clip(_ratio(covariance, np.sqrt(variance_a * variance_b)), -1.0, 1.0)
-
-
-def _ratio(top: AnyArray | np.float64, bottom: AnyArray | np.float64) -> AnyArray:
-    """Quotient, 0 where the divisor is."""
-    out = np.zeros(np.shape(bottom))
-    np.divide(top, bottom, out=out, where=np.not_equal(bottom, 0))
-    quotient: AnyArray = out[()]
-    return quotient
-
-
-def _from_zero(amounts: FloatArray) -> FloatArray:
-    return np.concatenate([[0.0], np.cumsum(amounts)])
+    return np.clip(ratio(covariance, np.sqrt(variance_a * variance_b)), -1.0, 1.0)

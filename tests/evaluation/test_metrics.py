@@ -4,13 +4,16 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from clvmodels.evaluation.metrics import (
     concentration,
     decile_calibration,
+    decile_lift,
+    decile_mape,
+    lift,
     mae,
     normalised_gini,
     pearson,
@@ -21,7 +24,10 @@ from clvmodels.evaluation.metrics import (
 )
 from clvmodels.exceptions import DataError
 
-METRICS = [total_bias, mae, rmse, pearson, spearman, normalised_gini, top_decile_capture]
+METRICS = [
+    total_bias, mae, rmse, pearson, spearman, normalised_gini, top_decile_capture, lift,
+    decile_mape,
+]  # fmt: skip
 RANKED = [spearman, normalised_gini]
 
 
@@ -155,6 +161,9 @@ def test_nothing_happened():
     assert total_bias(nothing, predicted) == np.inf
     assert total_bias(nothing, nothing) == 0
     assert [m(nothing, predicted) for m in (pearson, *RANKED, top_decile_capture)] == [0, 0, 0, 0]
+    assert lift(nothing, predicted) == 0
+    assert decile_mape(nothing, predicted) == np.inf
+    assert decile_mape(nothing, nothing) == 0
 
 
 def test_all_weight_on_equal_values_is_no_correlation():
@@ -173,13 +182,13 @@ values = st.lists(
 )
 
 
-@settings(deadline=None)  # the first call imports pandas
 @given(values)
 def test_metrics_stay_within_their_bounds(rows):
     actual, predicted, weight = np.array(rows, dtype=float).T
     for metric in (pearson, *RANKED):
         assert -1 - 1e-9 <= metric(actual, predicted, weight) <= 1 + 1e-9
     assert -1e-9 <= top_decile_capture(actual, predicted, weight) <= 1 + 1e-9
+    assert decile_mape(actual, predicted, weight) >= 0
     assert mae(actual, predicted, weight) <= rmse(actual, predicted, weight) * (1 + 1e-9)
     table = decile_calibration(actual, predicted, weight)
     assert np.isfinite(table.to_numpy(float)).all()
@@ -206,6 +215,44 @@ def test_deciles_share_ties_and_keep_totals():
     assert np.allclose(table, again, rtol=1e-12)
     same = decile_calibration(actual, np.ones(213), weight)
     assert same["actual_mean"].to_numpy() == pytest.approx(np.average(actual, weights=weight))
+
+
+def test_lift_by_hand():
+    actual, predicted = np.repeat([0.0, 3.0], 10), np.arange(20.0)
+    table = decile_lift(actual, predicted)
+    assert table["lift"].tolist() == [2.0] * 5 + [0.0] * 5
+    assert lift(actual, predicted) == table["lift"][0]
+    assert decile_lift(np.zeros(20), predicted)["lift"].tolist() == [0.0] * 10
+    assert decile_lift(actual, np.ones(20))["lift"].tolist() == pytest.approx([1.0] * 10)
+
+
+@pytest.mark.parametrize("customers_of", [lambda: customers(), lambda: customers(1000, 5)])
+def test_decile_mape_is_that_of_the_deciles(customers_of):
+    actual, predicted, weight = customers_of()
+    table = decile_calibration(actual, predicted, weight)
+    table = table[table["actual_total"] > 0]
+    missed = (table["predicted_mean"] - table["actual_mean"]).abs() / table["actual_mean"]
+    assert decile_mape(actual, predicted, weight) == pytest.approx(missed.mean(), rel=1e-12)
+
+
+def test_decile_mape_by_hand():
+    """Wang, Liu and Miao (2019): mean over deciles of abs(prediction - label) / label."""
+    actual = np.repeat(np.arange(1.0, 11.0), 3)
+    predicted = actual * np.repeat(np.linspace(1, 1.9, 10), 3)
+    assert decile_mape(actual, predicted) == pytest.approx(0.45)
+    # the six tenths where nothing happened say nothing
+    actual[:18] = 0.0
+    assert decile_mape(actual, predicted) == pytest.approx(np.mean([0.6, 0.7, 0.8, 0.9]))
+    # where all are predicted alike, every tenth is like the whole
+    assert decile_mape(actual, np.full(30, 8.0)) == pytest.approx(8.0 / actual.mean() - 1)
+
+
+def test_deciles_that_add_up_to_nothing_but_for_rounding_are_left_out():
+    actual = np.concatenate([np.full(10, 0.1), np.zeros(90)])
+    assert decile_mape(actual, actual) == 0
+    for tied in range(20, 90, 7):
+        predicted = np.concatenate([np.full(10, 0.1), np.ones(tied), np.zeros(90 - tied)])
+        assert decile_mape(actual, predicted) < 1e6
 
 
 def test_concentration_by_hand():

@@ -40,7 +40,7 @@ def test_the_oracle_is_the_gamma_mixture(x, m):
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(params=parameters, spend=spends)
 def test_loglik_and_expected_spend_equal_the_oracle(params, spend):
     x, m = np.float64(spend[0]), np.float64(spend[1])
@@ -111,7 +111,7 @@ def test_gradient_and_hessian_at_the_published_estimates():
     check_derivatives(tuple(CDNOW.values()), x, m, rtol=1e-12)  # rounding only
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(params=parameters, people=st.lists(spends, min_size=1, max_size=5))
 def test_gradient_and_hessian_over_the_box(params, people):
     x, m = np.array(people, dtype=float).T

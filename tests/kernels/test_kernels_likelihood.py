@@ -66,7 +66,7 @@ def test_the_oracle_is_the_individual_likelihood_mixed_over_customers(name, pers
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_loglik_equals_the_oracle_over_the_box(name, data):
     kernel, oracle = ALL[name]
@@ -122,7 +122,7 @@ def test_gradient_and_hessian_far_from_any_estimate(name, factor):
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_gradient_and_hessian_over_the_box(name, data):
     params = data.draw(parameters(*CDNOW[name]))

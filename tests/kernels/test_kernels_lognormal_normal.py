@@ -193,7 +193,7 @@ parameters = st.tuples(log_uniform(-12, 25), log_uniform(-9, 2), log_uniform(-9,
 spends = st.tuples(st.integers(1, 1000), log_uniform(np.log(1e-6), np.log(1e12)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(params=parameters, people=st.lists(spends, min_size=1, max_size=5))
 def test_gradient_and_hessian_over_the_box(params, people):
     x, m = np.array(people, dtype=float).T

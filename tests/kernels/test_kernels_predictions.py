@@ -46,7 +46,7 @@ def test_expected_purchases_of_many_more_random_customers(name):
 
 
 @pytest.mark.parametrize("name", FAMILY)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_predictions_equal_the_oracle_over_the_box(name, data):
     kernel, oracle = FAMILY[name]
@@ -64,7 +64,7 @@ def test_predictions_equal_the_oracle_over_the_box(name, data):
 
 
 @pytest.mark.parametrize("name", FAMILY)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     whole=st.integers(0, 5),
     off=st.floats(-15, -3),
@@ -117,7 +117,7 @@ def test_new_customers_are_those_with_no_history():
 
 
 @pytest.mark.parametrize("name", FAMILY)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_expected_purchases_never_fall_with_the_horizon(name, data):
     params, (x, _, T) = data.draw(parameters(*NAMES)), data.draw(histories())

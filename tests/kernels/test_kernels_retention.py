@@ -57,7 +57,7 @@ def test_the_oracle_sums_what_the_paper_has_in_closed_form(alpha, beta):
     assert float(summed) == pytest.approx(float(closed), rel=1e-12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(alpha=shapes, beta=shapes, c=powers, t=times)
 def test_survival_equals_the_oracle(alpha, beta, c, t):
     with np.errstate(**LOUD):
@@ -66,7 +66,7 @@ def test_survival_equals_the_oracle(alpha, beta, c, t):
     assert got == pytest.approx(exact, rel=1e-13)  # of the log: small churn keeps its digits
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(alpha=shapes, beta=shapes, c=powers, t=times)
 def test_loglik_equals_the_oracle(alpha, beta, c, t):
     params = {"alpha": alpha, "beta": beta, "c": c}
@@ -79,7 +79,7 @@ def test_loglik_equals_the_oracle(alpha, beta, c, t):
     np.testing.assert_allclose(got, exact, rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(alpha=shapes, beta=shapes, t=times)
 def test_sbg_is_bdw_with_c_1(alpha, beta, t):
     with np.errstate(**LOUD):
@@ -116,14 +116,14 @@ def check_derivatives(nll_grad_hess, theta, rtol):
         np.testing.assert_allclose(mine * scale, exact * scale, rtol=0, atol=rtol * size)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(alpha=log_uniform(-4, 12), beta=log_uniform(-4, 12))
 def test_derivatives_of_the_sbg(alpha, beta):
     with np.errstate(**LOUD):
         check_derivatives(shifted_beta_geo.nll_grad_hess, (alpha, beta), rtol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(alpha=log_uniform(-4, 12), beta=log_uniform(-4, 12), c=log_uniform(-2, 1.2))
 def test_derivatives_of_the_bdw(alpha, beta, c):
     with np.errstate(**LOUD):
@@ -131,7 +131,7 @@ def test_derivatives_of_the_bdw(alpha, beta, c):
         check_derivatives(beta_discrete_weibull.nll_grad_hess, (alpha, beta, c), rtol=1e-11)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(odds=log_uniform(-9, 9))
 def test_derivatives_of_the_geometric(odds):
     kept, lost = retention.renewals(DURATION, CHURNED, WEIGHT)
@@ -154,7 +154,7 @@ def test_the_objective_is_the_sum_of_loglik(kernel):
     assert nll == pytest.approx(-(WEIGHT @ loglik), rel=1e-13)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     alpha=log_uniform(-4, 8), beta=log_uniform(-4, 8), rate=log_uniform(-12, 0.5),
     n=log_uniform(0, 4).map(int),
@@ -167,7 +167,7 @@ def test_sbg_lifetimes_equal_the_closed_form(alpha, beta, rate, n):
     assert got[0] == pytest.approx(float(oracle.lifetime_sbg(rate, alpha, beta)), rel=1e-11)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     alpha=log_uniform(-4, 12), beta=log_uniform(-4, 12), c=log_uniform(-3, 1.4),
     rate=log_uniform(-2, 0.5), n=log_uniform(0, 4).map(int),
