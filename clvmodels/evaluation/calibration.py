@@ -12,6 +12,7 @@ from clvmodels.evaluation.bands import (
     nothing_known,
     simulated_counts,
 )
+from clvmodels.evaluation.conditional import conditional_expectations
 from clvmodels.evaluation.holdout import HoldoutComparison
 from clvmodels.evaluation.metrics import decile_calibration
 from clvmodels.exceptions import ParameterError
@@ -75,38 +76,17 @@ def calibration_by_frequency(comparison: HoldoutComparison, last: int = 7) -> "p
     Returns
     -------
     DataFrame
-        method, frequency ("0", "1", ..., "7+"), customers, predicted_mean, actual_mean; classes
-        without customers are left out.
+        method, frequency ("0", "1", ..., "7+"), customers, predicted_mean, actual_mean, actual_se
+        (the standard error of that mean); classes without customers are left out. See
+        `conditional_expectations`, which knows further classes.
 
     References
     ----------
     Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
     275-284, figure of the conditional expectations.
     """
-    import pandas as pd
-
-    data = comparison.split.calibration
-    group = np.minimum(data.frequency, last).astype(np.int64)
-    weight = data.weights
-    size = np.bincount(group, weight)
-    kept = np.flatnonzero(size)
-
-    def means(values: "pd.Series[float]") -> FloatArray:
-        total = np.bincount(group, weight * values.to_numpy()).astype(np.float64)
-        return total[kept] / size[kept]
-
-    frames = {
-        str(name): pd.DataFrame(
-            {
-                "frequency": [f"{k}+" if k == last else str(k) for k in kept],
-                "customers": size[kept],
-                "predicted_mean": means(rows["predicted_purchases"]),
-                "actual_mean": means(rows["actual_purchases"]),
-            }
-        )
-        for name, rows in comparison.predictions.groupby("method", sort=False)
-    }
-    return _stack(frames, ("frequency", "customers", "predicted_mean", "actual_mean"))
+    table = conditional_expectations(comparison.split, comparison.predictions, last=last)
+    return table.rename(columns={"group": "frequency"})
 
 
 def no_purchase_calibration(comparison: HoldoutComparison) -> "pd.DataFrame":

@@ -66,9 +66,11 @@ class Display(ABC):
         """
         from matplotlib import rc_context
 
-        ax = self.plot()
-        if not title:
-            ax.set_title("", loc="left")
+        ax = style.new_axes()
+        if title:
+            self.plot(ax)
+        else:
+            self._draw(ax)
         figure: Any = ax.figure
         text = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

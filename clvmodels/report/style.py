@@ -1,6 +1,7 @@
 """How plots look: colours that survive colour-blind eyes, grey printers and dark screens."""
 
 from collections.abc import Iterable
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from clvmodels.report.numbers import percent, significant
@@ -32,6 +33,7 @@ _DASHES: Final[tuple[Dash, ...]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
 BAND: Final = 0.18  # opacity: bands of several series show through one another
+_LETTER: Final = 0.083  # inches that a letter of a title takes, on average
 SIZE: Final = (5.0, 3.6)  # inches: legible on a telephone, and side by side on a desk
 
 
@@ -70,7 +72,13 @@ def tidy(ax: "Axes", *, grid: Literal["x", "y", "both"] = "y") -> None:
 
 def title(ax: "Axes", text: str) -> None:
     """What the plot shows, above it."""
-    ax.set_title(text, fontsize=10.5, color=INK, loc="left", wrap=True, parse_math=False)
+    figure: Any = ax.figure.figure  # the whole one, where the axes are in a part of it
+    figure.draw_without_rendering()  # only then is it known what the labels leave
+    place = ax.get_window_extent()
+    end = place.x1 if len(figure.axes) > 1 else figure.bbox.x1
+    room = (end - place.x0) / figure.dpi
+    lines = fill(text, max(20, int(room / _LETTER)), break_on_hyphens=False)
+    ax.set_title(lines, fontsize=10.5, color=INK, loc="left", parse_math=False)
 
 
 def amounts(axis: "Axis") -> None:
@@ -100,9 +108,9 @@ def legend(ax: "Axes", loc: Literal["best", "lower right"] = "best", *, first: s
     ax.legend(handles, labels, frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc)
 
 
-def legend_below(ax: "Axes") -> None:
-    """A legend in one line under a plot whose points leave no room for it."""
+def legend_below(ax: "Axes", *, columns: int = 4, middle: float = 0.3) -> None:
+    """A legend under a plot whose points leave no room for it, around that share of its width."""
     ax.legend(
         frameon=False, labelcolor=INK, fontsize=9, handlelength=1.2, columnspacing=1.2,
-        loc="upper center", bbox_to_anchor=(0.3, -0.17), ncols=4,
+        loc="upper center", bbox_to_anchor=(middle, -0.17), ncols=columns,
     )  # fmt: skip

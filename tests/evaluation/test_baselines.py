@@ -10,8 +10,8 @@ from clvmodels.value._sampling import poisson_limits
 
 ALL = [SameRateBaseline(), MeanBaseline(), ZeroBaseline()]
 COLUMNS = [
-    "customer_id", "p_alive", "expected_purchases", "expected_spend", "clv", "clv_lo", "clv_hi",
-    "flags",
+    "customer_id", "p_alive", "p_active", "expected_purchases", "expected_spend", "clv", "clv_lo",
+    "clv_hi", "flags",
 ]  # fmt: skip
 
 
@@ -43,7 +43,45 @@ def test_mean_and_zero_by_hand():
     assert mean["expected_purchases"].tolist() == pytest.approx([0.9] * 4)
     assert mean["clv"].tolist() == pytest.approx([252 / 100 * 10] * 4)
     zero = ZeroBaseline().fit(base()).predict(base(), None)
-    assert (zero[["p_alive", "expected_purchases", "clv", "clv_lo", "clv_hi"]] == 0).all(axis=None)
+    nothing = ["p_alive", "p_active", "expected_purchases", "clv", "clv_lo", "clv_hi"]
+    assert (zero[nothing] == 0).all(axis=None)
+
+
+def test_purchases_at_random_give_the_probability_of_any():
+    same = SameRateBaseline().fit(base()).predict(base(), "10 weeks")
+    expected = same["expected_purchases"].to_numpy()
+    assert same["p_active"].to_numpy() == pytest.approx(1 - np.exp(-expected), rel=1e-12)
+    assert same["p_active"][2] == 0
+    mean = MeanBaseline().fit(base()).predict(base(), "10 weeks")
+    assert mean["p_active"].tolist() == pytest.approx([1 - np.exp(-0.9)] * 4, rel=1e-12)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_without_values_there_are_purchases_alone(model):
+    bare, rich = base(monetary_value=None), base()
+    table = model.fit(bare).predict(bare, "10 weeks")
+    assert list(table) == [*COLUMNS[:4], "flags"]
+    with_money = model.fit(rich).predict(rich, "10 weeks")
+    assert table[COLUMNS[:4]].equals(with_money[COLUMNS[:4]])
+    assert list(model.fit(bare).predict(rich, "10 weeks")) == list(table)
+
+
+def test_a_customers_own_value_has_to_be_there():
+    fit = SameRateBaseline().fit(base())
+    with pytest.raises(DataError, match="no monetary_value"):
+        fit.predict(base(monetary_value=None), "10 weeks")
+    assert "clv" in MeanBaseline().fit(base()).predict(base(monetary_value=None), "10 weeks")
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_a_fit_says_what_it_knows(model):
+    text = repr(model.fit(base()))
+    assert (
+        text == f"{model.title}: purchases_per_day 0.01286, purchase_value 28, revenue_per_day 0.36"
+    )
+    assert model.fit(base(monetary_value=None)).params == pytest.approx(
+        {"purchases_per_day": 9 / 700}
+    )
 
 
 @pytest.mark.parametrize("model", ALL)
@@ -56,8 +94,8 @@ def test_interval_holds_the_estimate_and_weights_count_rows(model):
         **{c: np.tile(getattr(rfm, c), 2) for c in ("frequency", "recency", "T", "monetary_value")},
     )  # fmt: skip
     weighted = model.fit(base(weight=[2, 2, 2, 2])).predict(rfm, "10 weeks")
-    assert model.fit(twice).predict(rfm, "10 weeks")[COLUMNS[1:7]].to_numpy() == pytest.approx(
-        weighted[COLUMNS[1:7]].to_numpy()
+    assert model.fit(twice).predict(rfm, "10 weeks")[COLUMNS[1:8]].to_numpy() == pytest.approx(
+        weighted[COLUMNS[1:8]].to_numpy()
     )
 
 
@@ -86,16 +124,15 @@ def test_a_negative_mean_value_keeps_its_limits_in_order():
     assert table["clv_lo"][0] < table["clv"][0] < table["clv_hi"][0] < 0
 
 
+@pytest.mark.parametrize("money", [{}, {"monetary_value": None}])
 @pytest.mark.parametrize("model", ALL[:2])
-def test_a_rate_without_end_has_no_lifetime_value(model):
+def test_a_rate_without_end_has_no_lifetime_value(model, money):
     with pytest.raises(UndefinedMeanError, match="Give a horizon"):
-        model.fit(base()).predict(base(), None)
+        model.fit(base(**money)).predict(base(**money), None)
 
 
 @pytest.mark.parametrize("model", ALL)
 def test_what_is_missing_is_said(model):
-    with pytest.raises(DataError, match="no monetary_value"):
-        model.fit(base(monetary_value=None))
     with pytest.raises(FitError, match="No time was observed"):
         model.fit(base(frequency=[0] * 4, recency=[0] * 4, T=[0] * 4))
     fit = model.fit(base())

@@ -1,0 +1,300 @@
+"""Displays of the metrics of a backtest: who is better than whom, and whether that lasts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self, final
+
+import numpy as np
+
+from clvmodels.evaluation.backtest_result import Backtest
+from clvmodels.exceptions import ParameterError
+from clvmodels.report import style
+from clvmodels.report.display import Display
+from clvmodels.report.methods import (
+    KINDS,
+    LOOKS,
+    NAMES,
+    along,
+    chosen,
+    fault,
+    first_capital,
+    in_words,
+    less_is_better,
+    ranking,
+    shown,
+    unit,
+)
+from clvmodels.report.numbers import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LABELS: Final = 4  # as many dates as have room below a plot
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class MethodForest(Display):
+    """How far every method is from one of them, with intervals: a forest plot.
+
+    Differences are paired: both methods are judged by the same customers, so that what makes all
+    of them err at once cancels.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        method, kind, cutoff (NaT for all cutoffs together), difference (positive: a larger metric
+        than the reference), se, lo, hi; the best method first.
+    metric, quantity : str
+        What is compared, and of what.
+    against : str
+        The method that all others are compared with.
+    reference : float
+        Its metric, over all cutoffs.
+    horizon : str
+        Length of the holdouts.
+    level : float
+        Probability of the intervals.
+    currency : str
+        Of the revenue.
+    """
+
+    metric: str
+    quantity: str
+    against: str
+    reference: float
+    horizon: str
+    level: float
+    currency: str
+
+    @classmethod
+    def of(
+        cls,
+        backtest: Backtest,
+        metric: str = "rmse",
+        quantity: str = "purchases",
+        against: str | None = None,
+        currency: str = "",
+    ) -> Self:
+        """Compare every method with one.
+
+        Parameters
+        ----------
+        backtest : Backtest
+        metric : str
+            One by which methods are ranked, such as "rmse", "crps" or "gini".
+        quantity : {"purchases", "value", "active"}
+            What was predicted.
+        against : str, optional
+            The method to compare with; the best one if not given.
+        currency : str
+            Of the revenue.
+
+        Raises
+        ------
+        ParameterError
+            If methods are not ranked by the metric, or there is none of the name `against`.
+        DataError
+            If no method has the metric.
+        """
+        ranked = ranking(backtest, metric, quantity).set_index("method")
+        against = str(ranked.index[0]) if against is None else against
+        if against not in ranked.index:
+            raise ParameterError(
+                f"There is nothing of {against!r} here; there is {', '.join(ranked.index)}."
+            )
+        frame = backtest.differences(metric, quantity, against)
+        frame = frame[np.isfinite(frame["difference"].astype(np.float64))]
+        frame = frame.assign(kind=frame["method"].map(ranked["kind"]))
+        place = frame["method"].map({name: k for k, name in enumerate(ranked.index)})
+        frame = frame.iloc[np.lexsort([frame["cutoff"], place])]
+        columns = ["method", "kind", "cutoff", "difference", "se", "lo", "hi"]
+        return cls(
+            frame[columns].reset_index(drop=True),
+            metric,
+            quantity,
+            against,
+            float(ranked[metric][against]),
+            str(backtest.horizon),
+            backtest.level,
+            currency if quantity == "value" else "",
+        )
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        pooled = self.frame[self.frame["cutoff"].isna()]
+        about = first_capital(f"{in_words(self.metric, self.quantity)} over {self.horizon}")
+        name = f"{self.against} ({shown(self.metric, self.reference, self.currency)})"
+        # equal to four digits is equal, however sure
+        sizeable = pooled["difference"].abs() > 1e-4 * abs(self.reference)
+        apart = sizeable & ((pooled["lo"] > 0) | (pooled["hi"] < 0))
+        worse = (pooled["difference"] > 0) == less_is_better(self.metric)
+        if pooled.empty:
+            return f"{about}: {name}, and no other method to compare with"
+        behind, ahead = int((apart & worse).sum()), int((apart & ~worse).sum())
+        if ahead:
+            return f"{about}: {ahead} of {len(pooled)} methods are better than {name}"
+        if behind == len(pooled):
+            return f"{about}: {name} beats all {len(pooled)} others"
+        return (
+            f"{about}: {name} beats {behind} of {len(pooled)} others; the rest cannot be told "
+            "from it"
+        )
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        side = "right" if less_is_better(self.metric) else "left"
+        return (
+            f"{first_capital(self._measure)}, each method's less that of {self.against}, on the "
+            f"same customers. To the {side}: worse. Bars are {percent(self.level)} intervals for "
+            "all cutoffs together; small marks are single cutoffs."
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        names = list(self.frame["method"].unique())
+        place = {name: -k for k, name in enumerate(names)}
+        ax.axvline(0, color=style.SHADE, linewidth=1)
+        pooled = self.frame["cutoff"].isna()
+        single = self.frame[~pooled]
+        if single["cutoff"].nunique() > 1:
+            ax.plot(
+                single["difference"], single["method"].map(place) - 0.32, "|", color=style.SHADE,
+                markersize=5,
+            )  # fmt: skip
+        for kind in (kind for kind in KINDS if kind in set(self.frame["kind"])):
+            part = self.frame[pooled & (self.frame["kind"] == kind)]
+            half = (part["hi"] - part["difference"]).where(np.isfinite(part["hi"]))
+            ax.errorbar(
+                part["difference"], part["method"].map(place), xerr=half, fmt=LOOKS[kind].marker,
+                color=LOOKS[kind].color, markersize=5, linewidth=1, label=kind,
+            )  # fmt: skip
+        ax.set_yticks(list(place.values()), names)
+        ax.locator_params("x", nbins=5)
+        along(ax.xaxis, self.metric)
+        ax.set(xlabel=f"difference in {self._measure}{unit(self.metric, self.currency)}")
+        style.tidy(ax, grid="x")
+        if names:
+            style.legend_below(ax)
+
+    @property
+    def _measure(self) -> str:
+        return "distance of bias from 0" if self.metric == "bias" else NAMES[self.metric]
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class MetricOverTime(Display):
+    """A metric of some methods at every cutoff, to see whether the ranking holds over time.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        method, kind, cutoff, value, se.
+    metric, quantity : str
+        What is shown, and of what.
+    horizon : str
+        Length of the holdouts.
+    currency : str
+        Of the revenue.
+    """
+
+    metric: str
+    quantity: str
+    horizon: str
+    currency: str
+
+    @classmethod
+    def of(
+        cls,
+        backtest: Backtest,
+        metric: str = "rmse",
+        quantity: str = "purchases",
+        methods: Sequence[str] | None = None,
+        currency: str = "",
+    ) -> Self:
+        """Take a metric of all customers, cutoff by cutoff.
+
+        Parameters
+        ----------
+        backtest : Backtest
+        metric : str
+            One by which methods are ranked, such as "rmse", "crps" or "gini".
+        quantity : {"purchases", "value", "active"}
+            What was predicted.
+        methods : sequence of str, optional
+            Up to six; the best of each kind if not given.
+        currency : str
+            Of the revenue.
+
+        Raises
+        ------
+        ParameterError
+            If methods are not ranked by the metric, or there is none of a name.
+        DataError
+            If no method has the metric.
+        """
+        names = chosen(methods, ranking(backtest, metric, quantity))
+        rows = backtest.frame
+        rows = rows[
+            (rows["quantity"] == quantity)
+            & (rows["metric"] == metric)
+            & (rows["group"] == "all")
+            & rows["method"].isin(names)
+            & np.isfinite(rows["value"])
+        ]
+        order = np.lexsort([rows["cutoff"], rows["method"].map(names.index)])
+        frame = rows.iloc[order][["method", "kind", "cutoff", "value", "se"]]
+        frame = frame.reset_index(drop=True)
+        currency = currency if quantity == "value" else ""
+        return cls(frame, metric, quantity, str(backtest.horizon), currency)
+
+    @property
+    def title(self) -> str:
+        """See `Display.title`."""
+        faults = self.frame.assign(fault=fault(self.metric, self.frame["value"]))
+        best = faults.loc[faults.groupby("cutoff")["fault"].idxmin(), "method"]
+        wins = best.value_counts()
+        at = "at the only cutoff" if len(best) == 1 else f"at {wins.iloc[0]} of {len(best)} cutoffs"
+        about = first_capital(f"{in_words(self.metric, self.quantity)} over {self.horizon}")
+        return f"{about}: {wins.index[0]} was best {at}"
+
+    @property
+    def caption(self) -> str:
+        """See `Display.caption`."""
+        told = "Lower is better" if less_is_better(self.metric) else "Higher is better"
+        if self.metric == "bias":
+            told = "Nearest to zero is best"
+        return (
+            f"{first_capital(NAMES[self.metric])} at each cutoff, the last day that the methods "
+            f"saw; bars show two standard errors, which the methods share in large part. {told}."
+        )
+
+    def _draw(self, ax: "Axes") -> None:
+        import pandas as pd
+
+        looks = style.looks(self.frame["method"].unique())
+        cutoffs = self.frame["cutoff"]
+        step = (cutoffs.max() - cutoffs.min()) / 100  # side by side, not on top of one another
+        for k, (name, look) in enumerate(looks.items()):
+            part = self.frame[self.frame["method"] == name]
+            shift = pd.Timedelta(step * (k - (len(looks) - 1) / 2))
+            half = (2 * part["se"]).where(np.isfinite(part["se"]))
+            ax.errorbar(
+                part["cutoff"] + shift, part["value"], yerr=half, color=look.color, label=name,
+                linestyle=look.dash, marker=look.marker, markersize=5, linewidth=1.2,
+            )  # fmt: skip
+        if self.metric == "bias":
+            ax.axhline(0, color=style.SHADE, linewidth=1)
+        along(ax.yaxis, self.metric)
+        ax.margins(x=0.1)
+        days = cutoffs.unique()
+        if len(days) <= _LABELS:
+            ax.set_xticks(days, [f"{day:%Y-%m-%d}" for day in days])
+        else:
+            style.dates(ax.xaxis)
+        label = in_words(self.metric, self.quantity) + unit(self.metric, self.currency)
+        ax.set(xlabel="cutoff", ylabel=label)
+        style.tidy(ax)
+        style.legend_below(ax, columns=2, middle=0.45)

@@ -1,0 +1,64 @@
+"""The tornado drawn: bars from the total to each end, with what was changed."""
+
+import numpy as np
+import pytest
+
+from clvmodels.data.datasets import load_cdnow_summary
+from clvmodels.exceptions import ParameterError
+from clvmodels.models.beta_geo import BetaGeoModel
+from clvmodels.models.gamma_gamma import GammaGammaModel
+from clvmodels.report.tornado import Tornado
+from clvmodels.units import DiscountRate
+from clvmodels.value.clv import CLVModel
+
+
+@pytest.fixture(scope="module")
+def rfm():
+    return load_cdnow_summary()
+
+
+@pytest.fixture(scope="module")
+def value(rfm):
+    rate = DiscountRate(0.10, per="year")
+    return CLVModel(BetaGeoModel(), GammaGammaModel(), discount=rate, margin=0.3).fit(rfm)
+
+
+@pytest.fixture(scope="module")
+def display(value, rfm):
+    return Tornado.of(value, rfm, "12 months", currency="US$")
+
+
+def test_title_tells_the_widest(display, value, rfm):
+    total = value.clv(rfm, "12 months").sum()
+    assert display.total == pytest.approx(total)
+    assert display.title == (
+        "Value in 12 months, US$ 21,800 now, goes from US$ 19,600 to US$ 24,000 with margin "
+        "(27 % to 33 %)"
+    )
+
+
+def test_bars_reach_from_the_total_to_both_ends(display):
+    ax = display.plot()
+    rows = len(display.frame)
+    for bars, end in zip((ax.patches[:rows], ax.patches[rows:]), ("low", "high"), strict=True):
+        np.testing.assert_allclose([b.get_x() for b in bars], display.total)
+        np.testing.assert_allclose(
+            [b.get_x() + b.get_width() for b in bars], display.frame[end], rtol=1e-12
+        )
+    texts = {text.get_text() for text in ax.texts}
+    assert {"27 %", "33 %", "10.8 months", "11 % per year"} <= texts
+    # the second of each pair is hatched: grey printers keep them apart
+    assert {bar.get_hatch() for bar in ax.patches[rows:]} == {"////"}
+
+
+def test_caption_says_what_was_estimated_and_what_is_missing(value, rfm):
+    display = Tornado.of(value, rfm, level=0.8)
+    assert "over all the future" in display.title
+    assert "interval of 80 %" in display.caption
+    assert "dropout is mean probability of dropout after a purchase" in display.caption
+    assert "Without horizon: all the future has no end to move." in display.caption
+
+
+def test_nothing_to_change(value, rfm):
+    with pytest.raises(ParameterError, match="no input to change"):
+        Tornado.of(value, rfm, None, {"horizon": 0.1})
