@@ -1,4 +1,7 @@
-"""The command line: `clvmodels recommend | summarize | fit | predict | compare | report`."""
+"""The command line.
+
+`clvmodels recommend | summarize | fit | predict | compare | backtest | report`
+"""
 
 from clvmodels.cli.commands import app
 

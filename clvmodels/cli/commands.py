@@ -1,4 +1,4 @@
-"""The six commands."""
+"""The commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from clvmodels.cli import reading, screen
+from clvmodels.cli.backtesting import backtest
 from clvmodels.cli.errors import OneLineErrors, in_option_names
 from clvmodels.cli.options import (
+    Cutoff,
+    Discount,
+    Holdout,
+    Level,
     LogOptions,
+    Margin,
     in_the_shell,
     parse_columns,
     parse_contender,
@@ -40,19 +46,6 @@ _ESTIMATION: Final = "How the model is estimated"
 
 Out = Annotated[
     Path | None, typer.Option(help="File to write: .parquet, .csv or .json.", show_default="none")
-]
-Discount = Annotated[str, typer.Option(help="Discount rate; 0.10 is per year as well.")]
-Margin = Annotated[str, typer.Option(help="Share of revenue that is profit, 0.30 or 30%.")]
-Level = Annotated[float, typer.Option(help="Probability of the intervals.")]
-Cutoff = Annotated[
-    str | None,
-    typer.Option(help="Last day that the methods see.", show_default="middle of the log"),
-]
-Holdout = Annotated[
-    str | None,
-    typer.Option(
-        "--horizon", help="Length of the holdout, such as '39 weeks'.", show_default="to the end"
-    ),
 ]
 
 
@@ -321,6 +314,9 @@ def compare(
         screen.show(f"wrote {out}")
 
 
+app.command()(backtest)
+
+
 @app.command()
 @reads_a_log
 def report(
@@ -347,10 +343,12 @@ def report(
 ) -> None:
     """Report on a log: compare methods on a holdout, value every customer by the best model.
 
-    Writes report.html, predictions.parquet and comparison.csv.
+    Writes report.html, the numbers behind each of its tables and figures into the folder frames,
+    predictions.parquet and comparison.csv.
 
     Example: clvmodels report cdnow --margin 30% --out clvmodels-report
     """
+    from clvmodels.evaluation.recommend import recommend
     from clvmodels.report import files, findings, html, tables
     from clvmodels.report.study import Study
 
@@ -361,27 +359,31 @@ def report(
     with screen.step("Reading the log"):
         transactions, log = reading.open_log(log)
         base = reading.summarize(transactions, log)
+        advice = recommend(
+            transactions, customer_id=log.customer_id, date=log.date, value=log.value,
+            observation_end=log.observation_end, date_format=log.date_format,
+            time_zone=log.time_zone,
+        )  # fmt: skip
     with screen.step("Splitting it"):
         split = reading.split(transactions, log, base, cutoff, horizon)
     comparison = _compare(split, *terms, level)
     with screen.step("Valuing the customers"):
         study = Study.of(
-            comparison, base, source=reading.name_of(log), name=name, currency=currency
-        )
-    plots = html.displays(study)
-    figures = [html.draw(plot()) for plot in screen.track(plots, "Drawing", len(plots))]
-    with screen.step("Writing"):
-        out.mkdir(parents=True, exist_ok=True)
-        page, predictions, league = (out / name for name in _REPORT)
-        files.write_text(html.render(study, figures), page)
-        files.write_frame(study.predictions, predictions)
-        files.write_frame(comparison.to_frame(), league)
+            comparison, base, source=reading.name_of(log), name=name, advice=advice,
+            currency=currency,
+        )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    html.write_report(study, out, lambda plots: screen.track(plots, "Drawing", len(plots)))
+    predictions, league = (out / name for name in _REPORT[1:])
+    files.write_frame(study.predictions, predictions)
+    files.write_frame(comparison.to_frame(), league)
     screen.show(
         tables.league(comparison, currency=currency, full=False),
         *tables.failures(comparison),
         *(f"\n{text}" for text in findings.all_of(study).values()),
         "",
         *(f"wrote {out / name}" for name in _REPORT),
+        f"wrote {out / html.FRAMES}, a file for each table and figure",
     )
 
 

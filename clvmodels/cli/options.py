@@ -35,6 +35,21 @@ _METHODS: Final = {  # and the options that each takes
 }
 
 
+Discount = Annotated[str, typer.Option(help="Discount rate; 0.10 is per year as well.")]
+Margin = Annotated[str, typer.Option(help="Share of revenue that is profit, 0.30 or 30%.")]
+Level = Annotated[float, typer.Option(help="Probability of the intervals.")]
+Cutoff = Annotated[
+    str | None,
+    typer.Option(help="Last day that the methods see.", show_default="middle of the log"),
+]
+Holdout = Annotated[
+    str | None,
+    typer.Option(
+        "--horizon", help="Length of the holdout, such as '39 weeks'.", show_default="to the end"
+    ),
+]
+
+
 def _reading(text: str) -> Any:
     return typer.Option(help=text, rich_help_panel=_LOG)
 
@@ -197,7 +212,7 @@ def parse_contender(name: str) -> str:
     ParameterError
         If the league has none of that name.
     """
-    from clvmodels.evaluation.rivals import LEAGUE_MODELS
+    from clvmodels.evaluation.entries import LEAGUE_MODELS
 
     return _by_slug(name, LEAGUE_MODELS).title
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clvmodels.data.splits import CalibrationHoldoutSplit
     from clvmodels.data.summary import RFMSummary
     from clvmodels.evaluation.recommend import Recommendation
-    from clvmodels.units import TimeUnit
+    from clvmodels.units import Horizon, TimeUnit
 
 CDNOW: Final = "cdnow"
 _SUMMARY: Final = ("frequency", "recency", "T")
@@ -57,9 +57,9 @@ def summarize(
     """
     from clvmodels.data.transactions import rfm_summary
 
-    conventions = _conventions(log)
+    how = conventions(log)
     return rfm_summary(
-        transactions, observation_end=log.observation_end, litt=litt, keep=keep, **conventions
+        transactions, observation_end=log.observation_end, litt=litt, keep=keep, **how
     )
 
 
@@ -119,7 +119,7 @@ def advise(log: LogOptions) -> "Recommendation":
                 "summarize, and give recommend the summary."
             )
     transactions, log = open_log(log)
-    how = {name: told for name, told in _conventions(log).items() if name not in _POLICIES}
+    how = {name: told for name, told in conventions(log).items() if name not in _POLICIES}
     return recommend(transactions, observation_end=log.observation_end, **how)
 
 
@@ -208,11 +208,61 @@ def split(
         cutoff=middle if cutoff is None else cutoff,
         horizon=horizon,
         holdout_end=(log.observation_end or last) if horizon is None else None,
-        **_conventions(log),
+        **conventions(log),
     )
 
 
-def _conventions(log: LogOptions) -> dict[str, Any]:
+def origins(
+    base: "RFMSummary",
+    log: LogOptions,
+    cutoffs: Sequence[str],
+    count: int,
+    horizon: str | None,
+) -> tuple[Sequence[str], "Horizon"]:
+    """Cutoffs of a backtest and the length of its holdouts, the last of which ends with the log.
+
+    Without a horizon: a quarter of the time that the log covers, or what follows the last of the
+    `cutoffs` given. Without cutoffs: so many, from half of what lies before the last one to it.
+
+    Raises
+    ------
+    DataError
+        If the log is too short for that, or a cutoff cannot be read.
+    """
+    from clvmodels.data.conventions import ObservationEnd
+    from clvmodels.units import Horizon, TimeUnit
+
+    period = TimeUnit.HOUR if base.time_unit is TimeUnit.HOUR else TimeUnit.DAY
+    step = timedelta(days=period.days)
+    assert base.observation_end is not None  # a summary of a log has one
+    end = base.observation_end
+    oldest = Horizon(float(base.T.max()), base.time_unit)
+    if horizon is not None:
+        length = Horizon.parse(horizon)
+    elif cutoffs:
+        days = [ObservationEnd.parse(text, period, log.time_zone).period for text in cutoffs]
+        length = Horizon(max((end - max(days)) // step, 1), period)
+    else:
+        length = Horizon(max(oldest.length // 4, 1), base.time_unit)
+    if cutoffs:
+        return cutoffs, length
+    ahead, span = round(length.to(period)), round(oldest.to(period))
+    known = span - ahead
+    back = [round(known / 2 * k / max(count - 1, 1)) for k in reversed(range(count))]
+    if known < 2 or len(set(back)) < count:
+        raise DataError(
+            f"The log covers {span:,} {period}s: too few for {count} cutoffs with holdouts of "
+            f"{length}. Give a shorter horizon=, or fewer cutoffs."
+        )
+    last = end + (step - timedelta(microseconds=1) if period is TimeUnit.HOUR else timedelta())
+    moments = [last - (ahead + k) * step for k in back]
+    if period is TimeUnit.HOUR:
+        return [moment.isoformat() for moment in moments], length
+    return [f"{moment:%Y-%m-%d}" for moment in moments], length
+
+
+def conventions(log: LogOptions) -> dict[str, Any]:
+    """How the log is read, as keyword arguments."""
     names = ("customer_id", "date", "value", "date_format", "time_zone", "time_unit", *_POLICIES)
     return {name: getattr(log, name) for name in names}
 
