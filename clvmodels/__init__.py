@@ -30,9 +30,16 @@ if TYPE_CHECKING:
     from clvmodels.data.time_varying import TimeVaryingSummary as TimeVaryingSummary
     from clvmodels.data.time_varying import time_varying_summary as time_varying_summary
     from clvmodels.data.transactions import rfm_summary as rfm_summary
+    from clvmodels.evaluation.backtest import backtest as backtest
+    from clvmodels.evaluation.baselines import MeanBaseline as MeanBaseline
+    from clvmodels.evaluation.baselines import SameRateBaseline as SameRateBaseline
+    from clvmodels.evaluation.baselines import ZeroBaseline as ZeroBaseline
     from clvmodels.evaluation.compare import compare as compare
+    from clvmodels.evaluation.entries import default_models as default_models
+    from clvmodels.evaluation.heuristics import HiatusRule as HiatusRule
+    from clvmodels.evaluation.heuristics import LearntHiatusRule as LearntHiatusRule
+    from clvmodels.evaluation.heuristics import TopShare as TopShare
     from clvmodels.evaluation.holdout import compare_holdout as compare_holdout
-    from clvmodels.evaluation.holdout import default_models as default_models
     from clvmodels.evaluation.loo import loo as loo
     from clvmodels.evaluation.prior_predictive import describe_priors as describe_priors
     from clvmodels.evaluation.prior_predictive import prior_predictive as prior_predictive
@@ -102,7 +109,14 @@ _HOME = {
     "prior_sensitivity": "evaluation.sensitivity",
     "simulation_based_calibration": "evaluation.sbc",
     "compare_holdout": "evaluation.holdout",
-    "default_models": "evaluation.holdout",
+    "default_models": "evaluation.entries",
+    "backtest": "evaluation.backtest",
+    "MeanBaseline": "evaluation.baselines",
+    "SameRateBaseline": "evaluation.baselines",
+    "ZeroBaseline": "evaluation.baselines",
+    "HiatusRule": "evaluation.heuristics",
+    "LearntHiatusRule": "evaluation.heuristics",
+    "TopShare": "evaluation.heuristics",
     "MLE": "inference.mle",
     "Bootstrap": "inference.bootstrap",
     "Lifetimes": "inference.lifetimes",

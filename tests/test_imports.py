@@ -15,6 +15,7 @@ ROOT = Path(clv.__file__).parents[1]
 HEAVY = (
     "pymc", "pytensor", "arviz", "nutpie", "ibis", "duckdb", "sqlglot", "matplotlib", "jinja2",
     "lifetimes", "pyspark", "pandas", "scipy", "numba", "pyarrow", "polars", "typer", "rich",
+    "joblib", "sklearn",
 )  # fmt: skip
 
 

@@ -35,8 +35,7 @@ def count_rows(log: Log, end: ObservationEnd | None) -> dict[str, Any]:
         }
     query = rows.aggregate(
         rows_read=rows.count(),
-        first=rows.moment.min(where=keyed).cast("timestamp(6)"),
-        last=rows.moment.max(where=keyed).cast("timestamp(6)"),
+        **expression.span(rows),
         **{name: flag.sum().fill_null(0) for name, flag in flags.items()},
     )
     counts = log.source.fetch_row(query)

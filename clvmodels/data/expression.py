@@ -51,6 +51,15 @@ def local_moment(column: Any, by: Conventions, backend: str, aware_zone: str | N
     return column if column.type().is_timestamp() else column.cast("timestamp")
 
 
+def span(rows: Any) -> dict[str, Any]:
+    """Aggregates of the rows that can be used: the first moment, and the last."""
+    keyed = rows.customer_id.notnull() & rows.moment.notnull()
+    return {
+        "first": rows.moment.min(where=keyed).cast("timestamp(6)"),
+        "last": rows.moment.max(where=keyed).cast("timestamp(6)"),
+    }
+
+
 def is_observed(moment: Any, end: ObservationEnd) -> Any:
     """Whether a moment does not lie after the end."""
     import ibis

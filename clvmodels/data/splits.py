@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from clvmodels._notebook import as_lines, first_rows
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.data import expression
 from clvmodels.data.audit import account_for, count_rows
@@ -143,7 +144,7 @@ class CalibrationHoldoutSplit:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{self!r}</p>{self.holdout.head(5).to_html(index=False)}"
+        return as_lines(self) + first_rows(self.holdout.head(), len(self.calibration))
 
 
 def calibration_holdout_split(
@@ -226,10 +227,11 @@ zero_value, missing_value, missing_keys, include_first_value, litt, calendar, ke
             end = start.shift(round(length.to(by.period)), by.period)
         elif holdout_end is not None:
             end = ObservationEnd.parse(holdout_end, by.period, log.time_zone)
-        return _split(log, start, end)
+        return split_at(log, start, end)
 
 
-def _split(log: Log, cutoff: ObservationEnd, end: ObservationEnd) -> CalibrationHoldoutSplit:
+def split_at(log: Log, cutoff: ObservationEnd, end: ObservationEnd) -> CalibrationHoldoutSplit:
+    """Split an open log at `cutoff`, with a holdout to `end`."""
     by = log.by
     counts = count_rows(log, end)
     _check_cutoff(cutoff, counts)

@@ -1,128 +1,69 @@
-"""What can enter a comparison, and what each entrant says about money in the same terms."""
+"""What fitted methods say of the same customers, in the same terms."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from clvmodels._typing import FloatArray
 from clvmodels.data.summary import RFMSummary
-from clvmodels.evaluation.baselines import Baseline, MeanBaseline, SameRateBaseline, ZeroBaseline
+from clvmodels.evaluation.entries import Fitted
 from clvmodels.exceptions import DataError
-from clvmodels.inference.estimate import Method
-from clvmodels.inference.lifetimes import Lifetimes
-from clvmodels.models.beta_geo import BetaGeoModel
-from clvmodels.models.gamma_gamma import GammaGammaModel
-from clvmodels.models.modified_beta_geo import ModifiedBetaGeoModel
-from clvmodels.models.nbd import NBDModel
-from clvmodels.models.pareto_nbd import ParetoNBDModel
-from clvmodels.models.purchases import PurchaseModel
+from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.units import DiscountRate, Horizon
 from clvmodels.value._sampling import add_in_quadrature, poisson_limits
 from clvmodels.value.clv import CLVModel, FittedCLV
-from clvmodels.value.textbook_model import FittedTextbook, Formula, TextbookModel
+from clvmodels.value.correlated import FittedCorrelatedCLV
+from clvmodels.value.textbook_model import FittedTextbook, TextbookModel
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-
-class FittedRival(Protocol):
-    """A fitted method: one row per customer in the columns of `FittedCLV.predict`."""
-
-    def predict(
-        self, data: RFMSummary, horizon: Horizon | None, *, level: float
-    ) -> "pd.DataFrame": ...
-
-
-class Rival(Protocol):
-    """A method that can be fitted to a summary: a model, a formula, a baseline, your own."""
-
-    def fit(self, data: RFMSummary) -> FittedRival: ...
-
-
-Entry: TypeAlias = Rival | tuple[CLVModel, Method]
-Kind: TypeAlias = Literal["model", "lifetimes", "textbook", "baseline"]
-
-LEAGUE_MODELS: Final = (BetaGeoModel, ModifiedBetaGeoModel, ParetoNBDModel, NBDModel)
-"""The purchase models of `default_models`."""
-
-_FORMULAS: Final[Mapping[str, Formula]] = {
-    "value x frequency x lifespan": "value_frequency_lifespan",
-    "value x frequency / churn": "value_frequency_churn",
-    "annual spend x years": "annual_spend_years",
-    "discounted yearly profit": "discounted_profit",
-    "retention m r/(1+d-r)": "retention",
-}
-
-
-def default_models(
-    discount: DiscountRate | float, margin: float | str = 1.0
-) -> Mapping[str, Entry]:
-    """The league: four models, lifetimes' own fit, five textbook formulas, three baselines.
-
-    Parameters
-    ----------
-    discount : DiscountRate or 0
-        For lifetime values; a holdout is compared undiscounted.
-    margin : float or str
-        Share of revenue that is profit, or the name of a column of the summary; for lifetime
-        values, too.
-
-    Returns
-    -------
-    dict
-        What `compare_holdout` takes: unfitted methods by name. Add your own, or leave some out.
-
-    Examples
-    --------
-    >>> list(default_models(DiscountRate(0.10, per="year")))[:4]
-    ['BG/NBD', 'MBG/NBD', 'Pareto/NBD', 'NBD']
-    """
-    rate = DiscountRate.parse(discount)
-
-    def with_spend(purchases: PurchaseModel) -> CLVModel:
-        return CLVModel(purchases, GammaGammaModel(), discount=rate, margin=margin)
-
-    baselines = (SameRateBaseline(), MeanBaseline(), ZeroBaseline())
-    return {
-        **{model.title: with_spend(model()) for model in LEAGUE_MODELS},
-        "lifetimes BG/NBD": (with_spend(BetaGeoModel()), Lifetimes()),
-        **{
-            title: TextbookModel(name, discount=rate, margin=margin)
-            for title, name in _FORMULAS.items()
-        },
-        **{baseline.title: baseline for baseline in baselines},
-    }
-
-
-def kind_of(entry: Entry) -> Kind:
-    """Which group of the league an entrant belongs to."""
-    model, method = entry if isinstance(entry, tuple) else (entry, None)
-    if isinstance(method, Lifetimes):
-        return "lifetimes"
-    if isinstance(model, TextbookModel):
-        return "textbook"
-    return "baseline" if isinstance(model, Baseline) else "model"
-
-
-def fit_entry(entry: Entry, data: RFMSummary) -> FittedRival:
-    """Fit an entrant, by its own method if it came with one."""
-    if isinstance(entry, tuple):
-        model, method = entry
-        return model.fit(data, method)
-    return entry.fit(data)
+    pass
 
 
 class Forecast(NamedTuple):
-    """Purchases and revenue of each customer within a horizon, and what to know about them."""
+    """What a method foresees of each customer within a horizon, and what to know about it.
+
+    Attributes
+    ----------
+    purchases : ndarray of shape (customers,)
+        Expected number.
+    revenue : ndarray of shape (customers,) or None
+        Expected amount, before margin; None where the method or the data know no money.
+    p_active : ndarray of shape (customers,) or None
+        Probability of at least one purchase, of methods that give it by themselves; purchase
+        models give a whole distribution instead (see `clvmodels.evaluation.predictive`).
+    note : str
+    """
 
     purchases: FloatArray
-    revenue: FloatArray
+    revenue: FloatArray | None
+    p_active: FloatArray | None
     note: str
 
+    @property
+    def money(self) -> FloatArray:
+        """The revenue of a forecast `with_money`."""
+        assert self.revenue is not None
+        return self.revenue
 
-def forecast(fit: FittedRival, data: RFMSummary, horizon: Horizon) -> Forecast:
+
+def with_money(found: Forecast) -> Forecast:
+    """The forecast, if it has revenue.
+
+    Raises
+    ------
+    DataError
+        If it has none.
+    """
+    if found.revenue is None:
+        raise DataError(
+            "It foresees purchases and no money. Give it a spend model, "
+            "CLVModel(purchases, spend, discount), and a log with values."
+        )
+    return found
+
+
+def forecast(fit: Fitted, data: RFMSummary, horizon: Horizon) -> Forecast:
     """Purchases and revenue of each customer: before margin and, for models, undiscounted.
 
     Formulas that discount keep doing so: that is what they say.
@@ -132,22 +73,40 @@ def forecast(fit: FittedRival, data: RFMSummary, horizon: Horizon) -> Forecast:
     DataError
         If a method gives no finite value for every customer.
     """
-    note = ""
+    if isinstance(fit, FittedPurchases):
+        return _checked(data, Forecast(fit.expected_purchases(data, horizon), None, None, ""))
     if isinstance(fit, FittedCLV):
-        purchases = fit.purchases.expected_purchases(data, horizon)
-        revenue = purchases * fit.spend.expected_spend(data)
-    else:
-        if isinstance(fit, FittedTextbook):
-            note = _discounting(fit) if fit.model.discounts else ""
-            fit = replace(fit, model=replace(fit.model, margin=1.0, acquisition_cost=0.0))
-        table = fit.predict(data, horizon, level=0.9)
-        if not np.array_equal(table["customer_id"], data.customer_id):
-            raise DataError("The method's rows are not the customers of the summary in its order.")
-        purchases = table["expected_purchases"].to_numpy(np.float64)
-        revenue = table["clv"].to_numpy(np.float64)
-    if bad := int((~np.isfinite(purchases + revenue)).sum()):
+        made = fit.purchases.expected_purchases(data, horizon)
+        return _checked(data, Forecast(made, made * fit.spend.expected_spend(data), None, ""))
+    note = ""
+    if isinstance(fit, FittedCorrelatedCLV):
+        plain = replace(fit.model, discount=DiscountRate.parse(0), margin=1.0)
+        fit = replace(fit, model=plain)
+    elif isinstance(fit, FittedTextbook):
+        note = _discounting(fit) if fit.model.discounts else ""
+        fit = replace(fit, model=replace(fit.model, margin=1.0, acquisition_cost=0.0))
+    table = fit.predict(data, horizon, level=0.9)
+    if not np.array_equal(table["customer_id"], data.customer_id):
+        raise DataError("The method's rows are not the customers of the summary in its order.")
+    known = {
+        name: table[name].to_numpy(np.float64)
+        for name in ("expected_purchases", "clv", "p_active")
+        if name in table
+    }
+    found = known["expected_purchases"], known.get("clv"), known.get("p_active")
+    return _checked(data, Forecast(*found, note))
+
+
+def _checked(data: RFMSummary, found: Forecast) -> Forecast:
+    known = [values for values in found[:3] if values is not None]
+    if bad := int((~np.isfinite(np.sum(known, axis=0))).sum()):
         raise DataError(f"The method gives no finite value for {bad:,} of {len(data):,} customers.")
-    return Forecast(purchases, revenue, note)
+    p = found.p_active
+    if p is not None and (bad := int(((p < 0) | (p > 1)).sum())):
+        raise DataError(
+            f"p_active must be a probability; it is none for {bad:,} of {len(data):,} customers."
+        )
+    return found
 
 
 class Claim(NamedTuple):
@@ -159,10 +118,11 @@ class Claim(NamedTuple):
     note: str
 
 
-def lifetime_claim(fit: FittedRival, data: RFMSummary, level: float) -> Claim:
+def lifetime_claim(fit: Fitted, data: RFMSummary, level: float) -> Claim:
     """Value of the base over all the future, on the method's own terms; or why there is none."""
+    assert not isinstance(fit, FittedPurchases)  # it knows no money
     try:
-        if isinstance(fit, FittedCLV):
+        if isinstance(fit, FittedCLV | FittedCorrelatedCLV):
             row = fit.totals(data, None, level=level).iloc[0]
             terms = f"all the future, discounted at {fit.model.discount}, {_margin(fit.model)}"
             return Claim(float(row["estimate"]), float(row["lo"]), float(row["hi"]), terms)

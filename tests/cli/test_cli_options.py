@@ -13,7 +13,7 @@ from clvmodels.cli.options import (
     parse_share,
     parse_spend,
 )
-from clvmodels.evaluation.rivals import default_models
+from clvmodels.evaluation.entries import default_models
 from clvmodels.exceptions import ParameterError, UnitError
 from clvmodels.models.lognormal_normal import LognormalNormalModel
 from clvmodels.models.registry import PURCHASE_MODELS

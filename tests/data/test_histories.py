@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clvmodels.data.histories import Histories
@@ -18,7 +18,6 @@ def by_hand(rows: list[tuple[float, ...]]) -> tuple[list[tuple[float, ...]], lis
     return list(seen), inverse
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=300))
 def test_distinct_rows_come_in_order_of_first_occurrence(rows):
     x, t_x, T = np.array(rows).reshape(-1, 3).T

@@ -348,7 +348,7 @@ def last_in_first_out(values: list[float]) -> tuple[list[float], float]:
 AMOUNTS = st.lists(st.integers(-6, 8).filter(bool), min_size=1, max_size=12)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(AMOUNTS, min_size=20, max_size=40))
 def test_refunds_take_back_last_in_first_out_as_a_stack_does(customers):
     day = np.datetime64("2024-01-01")
@@ -430,7 +430,7 @@ def test_nothing_left_is_an_error():
         rfm_summary(log, time_unit="day", value="value", refunds="drop")
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(
     rows=st.lists(
         st.tuples(
