@@ -353,7 +353,7 @@ def customers(draw):
 
 
 @every_model
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_finite_and_silent_over_a_wide_box(model, data):
     params = {p.name: data.draw(positive[p.name], p.name) for p in model.parameters}

@@ -465,7 +465,7 @@ def test_intervals_cover_the_truth(model):
     assert min(age, survived, value) >= 163
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     first=st.integers(1, 2000),
     shares=st.lists(
