@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DECILES: Final = 10
-_ROUNDING: Final = 1e-14
+_ROUNDING: Final = 1e-12  # relative: of sums of very many terms
 _DIGITS: Final = 1e-12  # that a sum over customers keeps
 
 

@@ -293,3 +293,15 @@ def test_ties_are_shared_whatever_rounding_made_of_them():
     jittered = predicted * (1 + rng.choice([-1e-15, 0, 1e-15], 500))
     for metric in (spearman, normalised_gini):
         assert metric(actual, jittered) == pytest.approx(metric(actual, predicted), rel=1e-12)
+
+
+def test_a_sample_that_leaves_out_the_only_buyer_has_no_correlation():
+    # of thousands of equal terms, sums are good to fewer digits than one of them
+    rng = np.random.default_rng(5)
+    for n in (300, 3_000, 30_000):
+        actual = np.zeros(n)
+        actual[0] = 1234.56
+        predicted = rng.gamma(0.3, 100.0, n)
+        weight = rng.poisson(1.0, (40, n)).astype(float)
+        weight[:, 0] = 0.0
+        assert (metrics.pearson(actual, predicted, weight) == 0).all()
