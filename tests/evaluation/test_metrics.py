@@ -304,4 +304,4 @@ def test_a_sample_that_leaves_out_the_only_buyer_has_no_correlation():
         predicted = rng.gamma(0.3, 100.0, n)
         weight = rng.poisson(1.0, (40, n)).astype(float)
         weight[:, 0] = 0.0
-        assert (metrics.pearson(actual, predicted, weight) == 0).all()
+        assert (pearson(actual, predicted, weight) == 0).all()
