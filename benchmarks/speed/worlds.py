@@ -1,6 +1,8 @@
 """Simulated customers and logs, the same for every library."""
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +31,24 @@ def customers(n: int, *, rounded: bool = True, seed: int = 1) -> clv.RFMSummary:
         monetary_value=np.where(x > 0, spend, np.nan),
         time_unit="week",
     )
+
+
+@lru_cache(maxsize=2)
+def base(n: int) -> clv.RFMSummary:
+    """The rounded ones, simulated once for cases that follow each other."""
+    return customers(n)
+
+
+def unrounded(n: int) -> clv.RFMSummary:
+    """Those whose purchases have times, not days."""
+    return customers(n, rounded=False)
+
+
+def afresh(data: Any) -> Any:
+    """The same data, not yet grouped into histories, where they keep what was worked out."""
+    if isinstance(data, clv.RetentionTable | clv.TimeVaryingSummary):
+        return data
+    return data.select(slice(None))
 
 
 def with_covariates(n: int) -> clv.RFMSummary:
