@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from clvmodels.evaluation.heuristics import LearntHiatusRule as LearntHiatusRule
     from clvmodels.evaluation.heuristics import TopShare as TopShare
     from clvmodels.evaluation.holdout import compare_holdout as compare_holdout
+    from clvmodels.evaluation.influence import influential_customers as influential_customers
     from clvmodels.evaluation.loo import loo as loo
     from clvmodels.evaluation.prior_predictive import describe_priors as describe_priors
     from clvmodels.evaluation.prior_predictive import prior_predictive as prior_predictive
@@ -75,10 +76,13 @@ if TYPE_CHECKING:
     from clvmodels.models.time_varying_pareto_nbd import (
         TimeVaryingParetoNBDModel as TimeVaryingParetoNBDModel,
     )
+    from clvmodels.report import displays as displays
     from clvmodels.units import DiscountRate as DiscountRate
     from clvmodels.units import Horizon as Horizon
     from clvmodels.units import TimeUnit as TimeUnit
     from clvmodels.value.clv import CLVModel as CLVModel
+    from clvmodels.value.monitor import early_warnings as early_warnings
+    from clvmodels.value.segments import customer_segments as customer_segments
     from clvmodels.value.storage import load as load
     from clvmodels.value.textbook_model import TextbookModel as TextbookModel
 
@@ -86,6 +90,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "datasets": "data.datasets",
+    "displays": "report.displays",
     "exceptions": "exceptions",
     "textbook": "textbook",
     "rfm_summary": "data.transactions",
@@ -143,6 +148,9 @@ _HOME = {
     "ShiftedBetaGeoModel": "models.shifted_beta_geo",
     "BetaDiscreteWeibullModel": "models.beta_discrete_weibull",
     "CLVModel": "value.clv",
+    "customer_segments": "value.segments",
+    "early_warnings": "value.monitor",
+    "influential_customers": "evaluation.influence",
     "TextbookModel": "value.textbook_model",
     "load": "value.storage",
     "DiscountRate": "units",

@@ -41,6 +41,10 @@ app = typer.Typer(
     help="Customer lifetime value from a transaction log: models, money, intervals.",
 )
 
+_READING: Final = (
+    "customer_id", "date", "value", "observation_end", "date_format", "time_zone",
+)  # fmt: skip
+_POLICIES: Final = ("refunds", "zero_value", "missing_value")
 _REPORT: Final = ("report.html", "predictions.parquet", "comparison.csv")
 _ESTIMATION: Final = "How the model is estimated"
 
@@ -349,7 +353,7 @@ def report(
     Example: clvmodels report cdnow --margin 30% --out clvmodels-report
     """
     from clvmodels.evaluation.recommend import recommend
-    from clvmodels.report import files, findings, html, tables
+    from clvmodels.report import files, findings, html, sections, tables
     from clvmodels.report.study import Study
 
     name = None if model is None else parse_contender(model)
@@ -359,11 +363,8 @@ def report(
     with screen.step("Reading the log"):
         transactions, log = reading.open_log(log)
         base = reading.summarize(transactions, log)
-        advice = recommend(
-            transactions, customer_id=log.customer_id, date=log.date, value=log.value,
-            observation_end=log.observation_end, date_format=log.date_format,
-            time_zone=log.time_zone,
-        )  # fmt: skip
+        how = {name: getattr(log, name) for name in _READING}
+        advice = recommend(transactions, **how)
     with screen.step("Splitting it"):
         split = reading.split(transactions, log, base, cutoff, horizon)
     comparison = _compare(split, *terms, level)
@@ -373,7 +374,11 @@ def report(
             currency=currency,
         )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    html.write_report(study, out, lambda plots: screen.track(plots, "Drawing", len(plots)))
+    how |= {name: getattr(log, name) for name in _POLICIES}
+    html.write_report(
+        study, out, lambda plots: screen.track(plots, "Drawing", len(plots)),
+        sections.alive_paths(study, transactions, how),
+    )  # fmt: skip
     predictions, league = (out / name for name in _REPORT[1:])
     files.write_frame(study.predictions, predictions)
     files.write_frame(comparison.to_frame(), league)

@@ -1,5 +1,6 @@
 """Counting what a log holds and what becomes of it, and refusing what a policy refuses."""
 
+from datetime import timedelta
 from typing import Any
 
 from clvmodels.data import expression
@@ -41,6 +42,22 @@ def count_rows(log: Log, end: ObservationEnd | None) -> dict[str, Any]:
     counts = log.source.fetch_row(query)
     _apply_policies(log, end, counts, flags)
     return counts
+
+
+def silence_at_end(log: Log, end: ObservationEnd, counts: dict[str, Any]) -> tuple[int, int]:
+    """Periods without any purchase up to the end, and the longest such silence before.
+
+    A log that is silent for longer than ever has ended, rather than its customers.
+    """
+    if not end.includes(counts["last"]):
+        return 0, 0
+    period = log.by.period
+    reached = ObservationEnd.after(counts["last"], period).period
+    silent = max((end.period - reached) // timedelta(days=period.days), 0)
+    if not silent:
+        return 0, 0
+    usual = log.source.fetch_row(expression.longest_silence(log.rows, log.by, end))["longest"]
+    return silent, max(usual, 1)
 
 
 def _apply_policies(

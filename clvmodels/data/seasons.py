@@ -6,7 +6,7 @@ import numpy as np
 
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.data import expression
-from clvmodels.data.audit import count_rows
+from clvmodels.data.audit import count_rows, silence_at_end
 from clvmodels.data.calendar import MONTHS, some, written
 from clvmodels.data.conventions import Conventions, Moment, ObservationEnd
 from clvmodels.data.log import open_log
@@ -68,6 +68,13 @@ def monthly_levels(
             end = ObservationEnd.parse(observation_end, by.period, log.time_zone)
         counts = count_rows(log, end)
         end = end or ObservationEnd.after(counts["last"], by.period)
+        silent, usual = silence_at_end(log, end, counts)
+        if silent > usual:
+            raise DataError(
+                f"The log ends {silent:,} days before observation_end ({end}) and was never silent "
+                f"for more than {usual:,}: it is no silence of the season. End with the log, "
+                f"observation_end='{counts['last']:%Y-%m-%d}'."
+            )
         firsts = log.source.fetch_arrays(expression.first_purchases(log.rows, by, end))
         repeats = log.source.fetch_arrays(expression.repeats_by_month(log.rows, by, end))
     first_day = firsts["period"].astype("M8[D]")

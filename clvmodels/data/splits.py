@@ -10,7 +10,7 @@ import numpy as np
 from clvmodels._notebook import as_lines, first_rows
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.data import expression
-from clvmodels.data.audit import account_for, count_rows
+from clvmodels.data.audit import account_for, count_rows, silence_at_end
 from clvmodels.data.calendar import CalendarIndex
 from clvmodels.data.conventions import (
     Conventions,
@@ -287,20 +287,17 @@ def _check_cutoff(cutoff: ObservationEnd, counts: dict[str, Any]) -> None:
 
 def _check_coverage(log: Log, end: ObservationEnd, counts: dict[str, Any]) -> list[str]:
     """Refuse a holdout that the log does not cover; remark on a silence that may be chance."""
-    if not end.includes(counts["last"]):
-        return []
     period = log.by.period
-    reached = ObservationEnd.after(counts["last"], period).period
-    silent = (end.period - reached) // timedelta(days=period.days)
-    if silent < 1:
-        return []
-    usual = log.source.fetch_row(expression.longest_silence(log.rows, log.by, end))["longest"]
-    if silent > max(usual, 1):
+    silent, usual = silence_at_end(log, end, counts)
+    if silent > usual:
+        reached = ObservationEnd.after(counts["last"], period).period
         raise DataError(
             f"The log ends {silent:,} {period}s before the holdout ({end}) and was never silent "
             f"for more than {usual:,}: it does not cover the holdout. End the holdout with the "
             f"log, holdout_end='{reached:%Y-%m-%d}'."
         )
+    if not silent:
+        return []
     return [f"The last {silent:,} {period}s of the holdout are without any purchase."]
 
 

@@ -3,6 +3,7 @@
 import inspect
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -231,12 +232,11 @@ def _fingerprint(fold: Fold) -> list[Any]:
 
 def _code(entry: Entry) -> str:
     """Version of this package, and source of a method of the user's own where there is any."""
-    from clvmodels import __version__
-
+    package = version("clvmodels")
     try:
-        return __version__ + ("" if is_own(entry) else inspect.getsource(type(entry)))
+        return package + ("" if is_own(entry) else inspect.getsource(type(entry)))
     except (OSError, TypeError):  # typed into an interpreter
-        return __version__
+        return package
 
 
 def _tasks(

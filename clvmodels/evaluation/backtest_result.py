@@ -1,10 +1,10 @@
 """What a backtest found, as tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
 
 import numpy as np
 
@@ -26,7 +26,11 @@ FAILED: Final = "failed"
 _COLUMNS: Final = [
     "method", "kind", "cutoff", "group", "customers", "quantity", "metric", "value", "se", "note",
 ]  # fmt: skip
+Gap: TypeAlias = tuple[float, FloatArray]
+"""A difference, and that of every resample."""
+
 _COUNTS: Final = ("log_score", "crps", "pit_lo", "pit_hi", "lo", "hi")
+_MONEY: Final = ("value_crps", "value_lo", "value_hi")
 
 
 class Trial(NamedTuple):
@@ -107,8 +111,8 @@ class Backtest:
         Columns method, cutoff, customer_id, frequency, predicted_purchases, predicted_value,
         actual_purchases, actual_value, p_active (probability of a purchase within the horizon),
         log_score and crps of the distribution of purchases, pit_lo and pit_hi (its probability of
-        fewer purchases than came, and of no more), lo and hi (prediction interval). NaN where a
-        method says nothing.
+        fewer purchases than came, and of no more), lo and hi (prediction interval); value_crps,
+        value_lo and value_hi of the distribution of revenue. NaN where a method says nothing.
         """
         import pandas as pd
 
@@ -117,7 +121,7 @@ class Backtest:
             if trial.found is None:
                 continue
             split = self.splits[cutoffs[trial.cutoff]]
-            foreseen, counts = trial.found
+            foreseen, counts, money = trial.found
             columns: dict[str, Any] = {
                 "method": trial.method,
                 "cutoff": cutoffs[trial.cutoff],
@@ -130,6 +134,7 @@ class Backtest:
                 "p_active": np.nan if foreseen.p_active is None else foreseen.p_active,
             }
             columns |= {n: np.nan if counts is None else getattr(counts, n) for n in _COUNTS}
+            columns |= {n: np.nan if money is None else getattr(money, n) for n in _MONEY}
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -186,6 +191,7 @@ class Backtest:
         quantity: str = "purchases",
         against: str | None = None,
         group: str = ALL,
+        by_cutoff: bool = False,
     ) -> "pd.DataFrame":
         """How far each method is from one of them, customer by customer the same ones.
 
@@ -195,14 +201,16 @@ class Backtest:
             As in `frame`. Of the bias, its distance from 0.
         against : str, optional
             The method to compare with; the best one if not given, of those with most cutoffs.
+        by_cutoff : bool
+            Tell the cutoffs apart, instead of the mean over those that both methods have.
 
         Returns
         -------
         DataFrame
-            One row per other method and cutoff, and one for all cutoffs that both have (cutoff is
-            NaT): method, against, cutoff, difference, se, lo, hi (normal limits at `level`). Above
-            0 the method has the larger metric. Methods are resampled together, so that what all
-            find difficult does not blur what sets them apart.
+            One row per other method (and cutoff): method, against, cutoffs (how many both have; or
+            cutoff), difference, se, lo, hi (normal limits at `level`). Above 0 the method has the
+            larger metric. Methods are resampled together, so that what all find difficult does not
+            blur what sets them apart.
 
         Raises
         ------
@@ -227,19 +235,21 @@ class Backtest:
         for method, own in by_method.items():
             if method == against:
                 continue
-            both = [k for k in own if k in by_method[against]]
-            gaps = {k: _gap(own[k], by_method[against][k], metric) for k in both}
-            each: list[tuple[Any, tuple[float, FloatArray]]] = [
-                (self.cutoffs[k], gap) for k, gap in gaps.items()
-            ]
-            if gaps:
-                mean = np.mean([value for value, _ in gaps.values()])
-                each.append((pd.NaT, (float(mean), np.mean([d for _, d in gaps.values()], axis=0))))
-            for cutoff, (value, drawn) in each:
+            gaps = {
+                k: _gap(score, by_method[against][k], metric)
+                for k, score in own.items()
+                if k in by_method[against]
+            }
+            if by_cutoff:
+                each: list[tuple[Any, Gap]] = [(self.cutoffs[k], gap) for k, gap in gaps.items()]
+            else:
+                each = [(len(gaps), _mean_gap(list(gaps.values())))] if gaps else []
+            for which, (value, drawn) in each:
                 se = _spread(drawn)
-                rows.append((method, against, cutoff, value, se, value - z * se, value + z * se))
-        columns = ["method", "against", "cutoff", "difference", "se", "lo", "hi"]
-        return pd.DataFrame(rows, columns=columns).astype({"cutoff": "datetime64[us]"})
+                rows.append((method, against, which, value, se, value - z * se, value + z * se))
+        over = "cutoff" if by_cutoff else "cutoffs"
+        columns = ["method", "against", over, "difference", "se", "lo", "hi"]
+        return pd.DataFrame(rows, columns=columns)
 
     def to_csv(self, path: str | Path) -> None:
         """Write `frame`; the file is there whole or not at all."""
@@ -280,7 +290,7 @@ class Backtest:
         """The main metrics with standard errors, as text."""
         import pandas as pd
 
-        shown: dict[str, Any] = {"method": self.methods}
+        shown: dict[str, Any] = {"method": list(map(self._counted, self.methods))}
         measured = {score.quantity for trial in self.trials for score in trial.scores}
         for quantity, metric in (
             ("purchases", "bias"),
@@ -293,10 +303,16 @@ class Backtest:
             if quantity not in measured or metric not in (table := self.league(quantity)):
                 continue
             shown[f"{quantity} {metric}"] = [
-                "-" if np.isnan(value) else f"{value:.3f} ± {error:.3f}"
+                "-" if np.isnan(value) else _told(value, error)
                 for value, error in zip(table[metric], table[f"{metric}_se"], strict=True)
             ]
         return pd.DataFrame(shown)
+
+    def _counted(self, method: str) -> str:
+        """The name of a method, and at how many cutoffs it succeeded if not at all."""
+        own = [trial for trial in self.trials if trial.method == method]
+        done = sum(not trial.error for trial in own)
+        return method if done == len(own) else f"{method} ({done} of {len(own)})"
 
     def _failed(self) -> list[str]:
         days = self.cutoffs
@@ -311,9 +327,19 @@ def _spread(drawn: FloatArray) -> float:
     return float(np.std(known, ddof=1)) if len(known) > SAMPLES // 2 else np.nan
 
 
-def _gap(one: Score, other: Score, metric: str) -> tuple[float, FloatArray]:
+def _gap(one: Score, other: Score, metric: str) -> Gap:
     value = float(_size(one.value, metric) - _size(other.value, metric))
     return value, _size(one.drawn, metric) - _size(other.drawn, metric)
+
+
+def _mean_gap(gaps: Sequence[Gap]) -> Gap:
+    values, drawn = zip(*gaps, strict=True)
+    return float(np.mean(values)), np.mean(drawn, axis=0)
+
+
+def _told(value: float, error: float) -> str:
+    digits = 3 if abs(value) < 10 else 1
+    return f"{value:,.{digits}f} ± {error:,.{digits}f}"
 
 
 def _size(values: Any, metric: str) -> Any:

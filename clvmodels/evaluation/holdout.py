@@ -3,26 +3,25 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
 
 import numpy as np
+from scipy.special import ndtri
 
 from clvmodels._files import whole_file
+from clvmodels._notebook import captioned, headed, listed
 from clvmodels._typing import FloatArray
-from clvmodels.evaluation.rivals import (
-    Claim,
+from clvmodels.evaluation.entries import (
     Entry,
-    FittedRival,
-    Forecast,
+    Fitted,
     default_models,
     fit_entry,
-    forecast,
     kind_of,
-    lifetime_claim,
 )
-from clvmodels.evaluation.scoring import METRICS, scores, standard_errors
+from clvmodels.evaluation.forecasts import Claim, Forecast, forecast, lifetime_claim, with_money
+from clvmodels.evaluation.scoring import METRICS, paired_differences, scores, standard_errors
 from clvmodels.exceptions import DataError, ParameterError
-from clvmodels.models.fitted import check_level
+from clvmodels.models.fitted import check_level, probabilities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from clvmodels.data.splits import CalibrationHoldoutSplit
 
 __all__ = ["HoldoutComparison", "compare_holdout", "default_models"]
+
+Quantity: TypeAlias = Literal["purchases", "value"]
 
 
 @final
@@ -60,15 +61,86 @@ class HoldoutComparison:
         (NaN) where there is no finite value; the note says why.
     level : float
         Probability of the intervals in `lifetime`, which cover the uncertainty of parameters.
+    entries : mapping of str to method
+        What was compared, unfitted, by name.
     """
 
     split: "CalibrationHoldoutSplit"
-    models: Mapping[str, FittedRival]
+    models: Mapping[str, Fitted]
     predictions: "pd.DataFrame"
     table: "pd.DataFrame"
     table_se: "pd.DataFrame"
     lifetime: "pd.DataFrame"
     level: float
+    entries: Mapping[str, Entry]
+
+    def differences(
+        self,
+        metric: str = "rmse",
+        quantity: Quantity = "value",
+        against: str | None = None,
+    ) -> "pd.DataFrame":
+        """How much worse or better than one of them the methods are, and how sure that is.
+
+        Parameters
+        ----------
+        metric : str
+            One of the metrics of `table`.
+        quantity : {"value", "purchases"}
+            What was predicted.
+        against : str, optional
+            The method to hold the others against; the best one if not given (of the bias, the one
+            nearest to 0).
+
+        Returns
+        -------
+        DataFrame
+            method, against, cutoff, difference (the metric less that of `against`), se, lo, hi:
+            one row for each other method that did not fail. The interval is normal, at `level`.
+            Customers are taken as a sample, the same for both methods. NaN, where both have an
+            infinite bias.
+
+        Raises
+        ------
+        ParameterError
+            If the metric, the quantity or the method is not there.
+
+        Examples
+        --------
+        >>> import clvmodels as clv
+        >>> split = clv.calibration_holdout_split(
+        ...     clv.datasets.load_cdnow(sample=True), cutoff="1997-09-30", horizon="39 weeks",
+        ...     time_unit="week", value="value")
+        >>> models = clv.default_models(discount=0)
+        >>> pair = {name: models[name] for name in ("BG/NBD", "mean")}
+        >>> found = clv.compare_holdout(pair, split).differences("rmse")
+        >>> found[["method", "against", "difference"]].round(1).values.tolist()
+        [['mean', 'BG/NBD', 16.2]]
+        """
+        import pandas as pd
+
+        if quantity not in get_args(Quantity):
+            raise ParameterError(f"quantity is 'purchases' or 'value', got {quantity!r}.")
+        if metric not in METRICS:
+            raise ParameterError(f"metric is one of {', '.join(METRICS)}; got {metric!r}.")
+        names = list(dict.fromkeys(self.predictions["method"]))
+        if against is not None and against not in names:
+            raise ParameterError(
+                f"There are no predictions of {against!r}; there are {', '.join(names)}."
+            )
+        end: Any = self.split.calibration.observation_end  # a calibration has one
+        rows = (
+            self.predictions[f"predicted_{quantity}"]
+            .to_numpy()
+            .reshape(len(names), len(self.split.holdout))
+        )
+        found = paired_differences(
+            self.split.holdout[quantity].to_numpy(np.float64), dict(zip(names, rows, strict=True)),
+            self.split.calibration.weights, metric, against,
+        )  # fmt: skip
+        found.insert(2, "cutoff", pd.Timestamp(end))
+        half = float(ndtri(probabilities(self.level)[1])) * found["se"]
+        return found.assign(lo=found["difference"] - half, hi=found["difference"] + half)
 
     def to_frame(self) -> "pd.DataFrame":
         """Table, standard errors (``_se``) and lifetime values: one row per method."""
@@ -86,13 +158,8 @@ class HoldoutComparison:
         return "\n".join([*parts, *(f"- {line}" for line in self._failures())])
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        failures = "".join(f"<li>{escape(line)}</li>" for line in self._failures())
-        return (
-            f"<p><b>{escape(self._title())}</b></p>{self._money().to_html(index=False)}"
-            f"{f'<ul>{failures}</ul>' if failures else ''}"
-        )
+        money = captioned(self._money(), "Value per customer, ± standard errors")
+        return headed(self._title()) + money + listed(self._failures())
 
     def _title(self) -> str:
         holdout, newcomers = self.split.holdout, self.split.newcomers
@@ -185,14 +252,14 @@ def compare_holdout(
             "The split has no values, so money cannot be compared. Name the value column of the "
             "log when splitting."
         )
-    fitted: dict[str, FittedRival] = {}
+    fitted: dict[str, Fitted] = {}
     forecasts: dict[str, Forecast] = {}
     claims: dict[str, Claim] = {}
     errors = dict.fromkeys(models, "")
     for name, entry in track(models.items(), "Comparing", disable=not progress):
         try:
             fit = fit_entry(entry, data)
-            forecasts[name] = forecast(fit, data, split.horizon)
+            forecasts[name] = with_money(forecast(fit, data, split.horizon))
         except Exception as error:  # whatever a method raises, the others are still wanted
             errors[name] = f"{type(error).__name__}: {error}"
             claims[name] = Claim(np.nan, np.nan, np.nan, "not fitted")
@@ -213,6 +280,7 @@ def compare_holdout(
         table_se=heads.join(_judge(standard_errors, forecasts, split), on="method"),
         lifetime=heads.join(lifetime),
         level=level,
+        entries=dict(models),
     )
 
 
@@ -228,7 +296,7 @@ def _judge(
     weight = data.weights
     predicted = {
         "purchases": {name: f.purchases for name, f in forecasts.items()},
-        "value": {name: f.revenue for name, f in forecasts.items()},
+        "value": {name: f.money for name, f in forecasts.items()},
     }
     return pd.concat(
         [
@@ -246,7 +314,7 @@ def _long(forecasts: Mapping[str, Forecast], split: "CalibrationHoldoutSplit") -
     import pandas as pd
 
     holdout, count = split.holdout, len(forecasts)
-    predicted = np.array([(f.purchases, f.revenue) for f in forecasts.values()])
+    predicted = np.array([(f.purchases, f.money) for f in forecasts.values()])
     predicted = predicted.reshape(count, 2, len(holdout))
     return pd.DataFrame(
         {

@@ -175,7 +175,7 @@ def _drawn(samples: range, place: IntArray, customers: int, seed: int) -> FloatA
 
 def _columns(found: Outcome, split: CalibrationHoldoutSplit) -> dict[str, FloatArray]:
     """What is known of each customer's holdout, and what was foreseen of it."""
-    foreseen, counts = found
+    foreseen, counts, money = found
     columns = {
         "made": split.holdout_purchases,
         "spent": split.holdout_value,
@@ -183,6 +183,7 @@ def _columns(found: Outcome, split: CalibrationHoldoutSplit) -> dict[str, FloatA
         "revenue": foreseen.revenue,
         "p_active": foreseen.p_active,
         **({} if counts is None else counts._asdict()),
+        **({} if money is None else money._asdict()),
     }
     known = {name: values for name, values in columns.items() if values is not None}
     return {name: values.astype(np.float64) for name, values in known.items()}
@@ -218,15 +219,18 @@ def _measures(of: Mapping[str, FloatArray], size: FloatArray) -> dict[tuple[str,
     ):
         out["purchases", name] = _of_pairs(deviance, made, of["purchases"])
     if "log_score" in of:
-        inside = (of["lo"] <= made) & (made <= of["hi"])
-        for name, each in (
-            ("log_score", of["log_score"]),
-            ("crps", of["crps"]),
-            ("coverage", inside.astype(np.float64)),
-            ("coverage_expected", of["claimed"]),
-            ("width", of["hi"] - of["lo"]),
-        ):
-            out["purchases", name] = _mean_of(each)
+        out["purchases", "log_score"] = _mean_of(of["log_score"])
+    for quantity, actual, prefix in (("purchases", "made", ""), ("value", "spent", "value_")):
+        if f"{prefix}crps" in of:
+            lo, hi = of[f"{prefix}lo"], of[f"{prefix}hi"]
+            inside = (lo <= of[actual]) & (of[actual] <= hi)
+            for name, each in (
+                ("crps", of[f"{prefix}crps"]),
+                ("coverage", inside.astype(np.float64)),
+                ("coverage_expected", of[f"{prefix}claimed"]),
+                ("width", hi - lo),
+            ):
+                out[quantity, name] = _mean_of(each)
     if "p_active" in of:
         active = (made > 0).astype(np.float64)
         for name, metric in (

@@ -12,6 +12,7 @@ from clvmodels.data.summary import RFMSummary
 from clvmodels.evaluation.entries import Entry, Fitted, fit_entry
 from clvmodels.evaluation.forecasts import Forecast, forecast
 from clvmodels.evaluation.predictive import CountDistribution
+from clvmodels.evaluation.predictive_money import RevenueDistribution
 from clvmodels.exceptions import FitError
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.value.clv import FittedCLV
@@ -35,6 +36,18 @@ class Counts(NamedTuple):
     claimed: FloatArray
 
 
+class Money(NamedTuple):
+    """The distribution of each customer's revenue, held against what the customer spent.
+
+    Each is of shape (customers,); see `RevenueDistribution`.
+    """
+
+    value_crps: FloatArray
+    value_lo: FloatArray
+    value_hi: FloatArray
+    value_claimed: FloatArray
+
+
 class Outcome(NamedTuple):
     """A forecast, and what became of it.
 
@@ -44,10 +57,13 @@ class Outcome(NamedTuple):
         p_active is filled in where there is a distribution.
     counts : Counts or None
         Of methods that give a distribution.
+    money : Money or None
+        Of those that have purchases and independent spend.
     """
 
     forecast: Forecast
     counts: Counts | None
+    money: Money | None
 
 
 def outcome(entry: Entry, fold: Fold, level: float, check_leaks: bool) -> Outcome:
@@ -77,14 +93,17 @@ def outcome(entry: Entry, fold: Fold, level: float, check_leaks: bool) -> Outcom
         if check_leaks:
             _require_blind(entry, fold, found)
         purchases = _purchases(fit)
-        counts = None
+        counts, money = None, None
         if purchases is not None:
             distribution = CountDistribution.of(purchases, data, horizon)
             counts = _held_against(distribution, fold.split.holdout_purchases, level)
             found = found._replace(p_active=distribution.p_active)
+            if isinstance(fit, FittedCLV):
+                revenue = RevenueDistribution.of(distribution, fit.spend, data)
+                money = _money(revenue, fold.split.holdout_value, level)
     remarks = dict.fromkeys(str(warning.message) for warning in told)
     note = " ".join(filter(None, (found.note, *remarks)))
-    return Outcome(found._replace(note=note), counts)
+    return Outcome(found._replace(note=note), counts, money)
 
 
 def _held_against(distribution: CountDistribution, made: AnyArray, level: float) -> Counts:
@@ -93,6 +112,13 @@ def _held_against(distribution: CountDistribution, made: AnyArray, level: float)
     return Counts(
         distribution.log_score(made), distribution.crps(made), pit_lo, pit_hi, lo, hi, claimed
     )
+
+
+def _money(distribution: RevenueDistribution, spent: AnyArray | None, level: float) -> Money | None:
+    if spent is None:
+        return None
+    found = distribution.held_against(spent, level)
+    return Money(found.crps, found.lo, found.hi, found.probability)
 
 
 def _purchases(fit: Fitted) -> FittedPurchases | None:

@@ -18,9 +18,11 @@ __all__ = [
     "population_mean",
     "row_derivatives",
     "simulate",
+    "simulate_further",
 ]
 
 _LARGE = 10.0  # from here on the asymptotic series of di- and trigamma are exact to 1e-13
+_SMALLEST = float(np.finfo(np.float64).tiny)  # gamma variables of small shape are 0 below it
 
 
 def loglik(
@@ -146,7 +148,27 @@ def simulate(
 ) -> FloatArray:
     """Mean values of x purchases of new customers; NaN where x = 0."""
     size = np.broadcast_shapes(*map(np.shape, (x, p, q, v)))
-    nu = rng.gamma(q, size=size) / v
+    nu = np.maximum(rng.gamma(q, size=size), _SMALLEST)  # times v
     some = np.where(x > 0, x, 1.0)
-    mean = rng.gamma(p * some, size=size) / (nu * some)
+    with np.errstate(over="ignore"):
+        mean = rng.gamma(p * some, size=size) / nu * (v / some)
     return np.where(x > 0, mean, np.nan)
+
+
+def simulate_further(
+    n: FloatArray,
+    x: FloatArray,
+    m: FloatArray,
+    rng: np.random.Generator,
+    *,
+    p: FloatArray,
+    q: FloatArray,
+    v: FloatArray,
+) -> FloatArray:
+    """Mean values of n more purchases of customers with x of mean m; NaN where n = 0.
+
+    Given x and m, nu is Gamma(p x + q, v + x m): theirs are those of new customers with these for
+    q and v. Where x = 0, of the population.
+    """
+    total = x * np.where(x > 0, m, 0.0)
+    return simulate(n, rng, p=p, q=p * x + q, v=v + total)

@@ -23,6 +23,7 @@ __all__ = [
     "population_mean",
     "row_derivatives",
     "simulate",
+    "simulate_further",
 ]
 
 _SERIES_BELOW = 0.03  # sigma up to which three terms of a power series are exact to 1e-9
@@ -145,13 +146,20 @@ def expected_spend(
 
     The posterior of mu is normal, with weight tau^2 / (tau^2 + Var log W) on log m - E log W.
     """
+    shift, unknown = _level(x, m, median, sigma, tau)
+    with np.errstate(over="ignore"):
+        return np.asarray(median * np.exp(shift + (unknown + sigma**2) / 2))
+
+
+def _level(
+    x: FloatArray, m: FloatArray, median: FloatArray, sigma: FloatArray, tau: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Mean (less log median) and variance of mu, which is normal given x and m."""
     known = (x > 0) & (m > 0)
     mean, variance = _moments_by_draw(np.where(known, x, 1.0), sigma)
     own = np.where(known, tau**2 / (tau**2 + variance), 0.0)
     off = np.log(np.where(known, m, 1.0)) - mean - np.log(median)
-    unknown = np.where(known, own * variance, tau**2)
-    with np.errstate(over="ignore"):
-        return np.asarray(median * np.exp(own * off + (unknown + sigma**2) / 2))
+    return own * off, np.where(known, own * variance, tau**2)
 
 
 def simulate(
@@ -173,6 +181,35 @@ def simulate(
         )
     total = np.bincount(customer, weights=values, minlength=count.size).reshape(x.shape)
     return np.where(x > 0, total / np.where(x > 0, x, 1.0), np.nan)
+
+
+def simulate_further(
+    n: FloatArray,
+    x: FloatArray,
+    m: FloatArray,
+    rng: np.random.Generator,
+    *,
+    median: FloatArray,
+    sigma: FloatArray,
+    tau: FloatArray,
+) -> FloatArray:
+    """Mean values of n more purchases of customers with x of mean m; NaN where n = 0.
+
+    mu is drawn from the posterior that `expected_spend` takes, then each purchase given mu. Where
+    x = 0 or m = 0, of the population.
+    """
+    shift, unknown = _level(x, m, median, sigma, tau)
+    n, shift, unknown, median, sigma = np.broadcast_arrays(n, shift, unknown, median, sigma)
+    mu = np.log(median) + shift + np.sqrt(unknown) * rng.standard_normal(n.shape)
+    count, mu, sigma = n.ravel(), mu.ravel(), sigma.ravel()
+    total, made = np.zeros(count.shape), 0
+    going = np.flatnonzero(count > 0)
+    with np.errstate(over="ignore"):
+        while len(going):  # one purchase of each at a time: all at once may be too many
+            total[going] += np.exp(mu[going] + sigma[going] * rng.standard_normal(len(going)))
+            made += 1
+            going = going[count[going] > made]
+    return np.where(n > 0, total.reshape(n.shape) / np.where(n > 0, n, 1.0), np.nan)
 
 
 def log_moments(x: FloatArray, sigma: float) -> FloatArray:

@@ -52,7 +52,7 @@ _NOTES: Final = {
     "highest.",
     "lift": "Lift: their {what} over that of the average customer.",
     "log_score": "Log score: mean of -log of the probability given to what came.",
-    "crps": "CRPS: error of the distribution.",
+    "crps": "CRPS: error of the distribution{unit}.",
     "coverage": "Coverage: share of customers inside their {level} prediction interval.",
     "brier": "Brier: mean squared error of the probability of a purchase.",
     "calibration_error": "Miscalibration: mean distance of that probability from the share who "

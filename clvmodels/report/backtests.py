@@ -97,13 +97,17 @@ class MethodForest(Display):
         DataError
             If no method has the metric.
         """
+        import pandas as pd
+
         ranked = ranking(backtest, metric, quantity).set_index("method")
         against = str(ranked.index[0]) if against is None else against
         if against not in ranked.index:
             raise ParameterError(
                 f"There is nothing of {against!r} here; there is {', '.join(ranked.index)}."
             )
-        frame = backtest.differences(metric, quantity, against)
+        pooled = backtest.differences(metric, quantity, against).drop(columns="cutoffs")
+        each = backtest.differences(metric, quantity, against, by_cutoff=True)
+        frame = pd.concat([pooled, each], ignore_index=True)
         frame = frame[np.isfinite(frame["difference"].astype(np.float64))]
         frame = frame.assign(kind=frame["method"].map(ranked["kind"]))
         place = frame["method"].map({name: k for k, name in enumerate(ranked.index)})

@@ -62,7 +62,8 @@ class Display(ABC):
         Parameters
         ----------
         title : bool
-            Whether the title is part of the picture.
+            Whether the title is part of the picture, which then has paper of its own. Without it
+            the picture is transparent, for a page that sets title and colours.
         """
         from matplotlib import rc_context
 
@@ -76,8 +77,9 @@ class Display(ABC):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         # the salt keeps names of clip paths apart where several pictures share a page
         salt = f"{type(self).__name__}: {self.title}"
+        ground: Any = {"facecolor": style.PAPER} if title else {"transparent": True}
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
-            figure.savefig(text, format="svg", transparent=True, metadata=nothing)
+            figure.savefig(text, format="svg", metadata=nothing, **ground)
         svg = text.getvalue()
         # names that nothing refers to, and that every picture would have
         return re.sub(r' id="[A-Za-z0-9.]+_[0-9]+"', "", svg[svg.index("<svg") :])

@@ -1,42 +1,37 @@
-"""The report as one page that needs nothing but itself."""
+"""The report as one page that needs nothing but itself, and the frames behind its numbers."""
 
 import platform
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import version
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from clvmodels import __version__
-from clvmodels.models.fitted import INTERVAL_DRAWS, FittedModel
-from clvmodels.report import findings, style, tables
-from clvmodels.report.displays import (
-    AliveMatrix,
-    Concentration,
-    DecileCalibration,
-    Display,
-    FrequencyHistogram,
-    League,
-    Shrinkage,
-    Tracking,
-    ValueDistribution,
-)
-from clvmodels.report.numbers import count, money, percent, signed_percent, significant
-from clvmodels.report.study import Study, best
-from clvmodels.report.tables import Table
-from clvmodels.units import TimeUnit
-from clvmodels.value.clv import FittedCLV
-from clvmodels.value.textbook_model import FittedTextbook
+from clvmodels.models.fitted import INTERVAL_DRAWS
+from clvmodels.report import findings, style
+from clvmodels.report.display import Display
+from clvmodels.report.files import write_frame, write_text
+from clvmodels.report.framed import Column, Table, framed
+from clvmodels.report.numbers import count, duration, money, percent, signed_percent
+from clvmodels.report.sections import Plot, Section, plots, sections
+from clvmodels.report.study import Study
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAGE: Final = "report.html"
+FRAMES: Final = "frames"
 _PACKAGES: Final = ("numpy", "scipy", "pandas", "numba", "ibis-framework", "duckdb", "lifetimes")
 
 
 class Figure(NamedTuple):
-    """A picture with its words."""
+    """A picture with its words, and the name of its frame's file."""
 
     title: str
     svg: str
     caption: str
+    name: str = ""
 
 
 class Card(NamedTuple):
@@ -47,24 +42,43 @@ class Card(NamedTuple):
     detail: str
 
 
-def displays(study: Study) -> list[Callable[[], Display]]:
-    """The plots of a report in their order; each works its numbers out when called."""
-    comparison, currency = study.comparison, study.currency
-    split = comparison.split
-    fits = {name: fit.purchases for name, fit in _models(study).items()}
-    rivals = [name for name in (study.name, best(comparison, "textbook")) if name is not None]
-    value = study.predictions["lifetime_clv"]
-    return [
-        lambda: League.of(comparison),
-        lambda: DecileCalibration.of(comparison, rivals, currency),
-        lambda: Tracking.of(split, fits),
-        lambda: Tracking.of(split, fits, cumulative=True),
-        lambda: FrequencyHistogram.of(fits, split.calibration),
-        lambda: AliveMatrix.of(study.name, study.value.purchases, study.base),
-        lambda: ValueDistribution.of(value, currency),
-        lambda: Concentration.of({"lifetime value": value}),
-        *_shrinkages(study),
-    ]
+def write_report(
+    study: Study,
+    folder: Path,
+    track: Callable[[Sequence[Plot]], Iterable[Plot]] = iter,
+    more: Sequence[Plot] = (),
+) -> list[str]:
+    """Write the page, and beside it a folder with a CSV file for each of its tables and figures.
+
+    Parameters
+    ----------
+    study : Study
+    folder : Path
+        Must exist; files of the same names are replaced.
+    track : callable
+        Goes through the plots, which take most of the time, such as with a progress bar.
+    more : sequence of Plot
+        To be drawn besides: `alive_paths`, which take the log.
+
+    Returns
+    -------
+    list of str
+        What was written, relative to the folder.
+    """
+    figures: dict[str, list[Figure]] = {}
+    frames = {"summary": summary(study), "segment-of-customers": study.segments.customers}
+    for plot in track([*plots(study), *more]):
+        display = plot.make()
+        figures.setdefault(plot.section, []).append(draw(display)._replace(name=plot.name))
+        frames[plot.name] = display.frame
+    parts = sections(study, _settings(study))
+    for part in parts:
+        frames |= part.frames()
+    (folder / FRAMES).mkdir(exist_ok=True)
+    for name, frame in frames.items():
+        write_frame(frame, folder / FRAMES / f"{name}.csv")
+    write_text(render(study, parts, figures), folder / PAGE)
+    return [PAGE, *(f"{FRAMES}/{name}.csv" for name in frames)]
 
 
 def draw(display: Display) -> Figure:
@@ -77,8 +91,8 @@ def draw(display: Display) -> Figure:
     return Figure(display.title, svg, display.caption)
 
 
-def render(study: Study, figures: Iterable[Figure]) -> str:
-    """The page, with these figures, as HTML."""
+def render(study: Study, parts: Sequence[Section], figures: Mapping[str, Sequence[Figure]]) -> str:
+    """The page as HTML: sections, and the figures of each by its id."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -88,48 +102,50 @@ def render(study: Study, figures: Iterable[Figure]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    comparison, currency = study.comparison, study.currency
-    leagues = (tables.league(comparison, q, currency=currency) for q in ("value", "purchases"))
+    environment.filters["tied"] = _tied
     return environment.get_template("report.html").render(
         source=study.source,
         as_of=study.as_of,
-        chosen=study.name,
         cards=_cards(study),
         findings=findings.all_of(study),
-        leagues=list(leagues),
-        failures=tables.failures(comparison),
-        lifetime=tables.lifetime(comparison, currency),
-        parameters=_parameters(study),
-        figures=list(figures),
-        reports=_reports(study),
-        settings=_settings(study),
+        sections=parts,
+        figures=figures,
+        frames=FRAMES,
     )
 
 
-def _models(study: Study) -> dict[str, FittedCLV]:
-    """Fitted models of the comparison, the chosen one first; not lifetimes' own fit."""
-    table = study.comparison.table
-    fits = study.comparison.models
-    names = [study.name, *(n for n in table["method"][table["kind"] == "model"] if n != study.name)]
-    return {n: fit for n in names if isinstance(fit := fits.get(n), FittedCLV)}
+def summary(study: Study) -> "pd.DataFrame":
+    """The numbers of the cards: item, estimate, lo, hi."""
+    import pandas as pd
 
-
-def _shrinkages(study: Study) -> list[Callable[[], Display]]:
-    """What pooling did to the leading traits of models with groups."""
-    fits = [part for fit in _models(study).values() for part in (fit.purchases, fit.spend)]
-    return [
-        partial(Shrinkage.of, fit, block.traits[0].name, study.level)
-        for fit in fits
-        if fit.groups is not None
-        for block in fit.model.blocks
+    nan = float("nan")
+    year = study.year.set_index("quantity")
+    own = study.comparison.table.set_index("method").loc[study.name]
+    equity, customers = study.equity, study.base.customers()
+    rows = [
+        ("customer equity", equity.estimate, equity.lo, equity.hi),
+        ("customers", customers, nan, nan),
+        ("mean lifetime value", equity.estimate / customers, nan, nan),
+        ("median lifetime value", study.predictions["lifetime_clv"].median(), nan, nan),
+        *(
+            (f"{quantity} within 12 months", *row[["estimate", "lo", "hi"]])
+            for quantity, row in year.iterrows()
+        ),
+        ("holdout revenue foreseen", own["value_predicted"], nan, nan),
+        ("holdout revenue", own["value_actual"], nan, nan),
+        ("holdout bias", own["value_bias"], nan, nan),
     ]
+    return pd.DataFrame(rows, columns=["item", "estimate", "lo", "hi"])
+
+
+def _tied(text: str) -> str:
+    """A number and its per cent sign stay on one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _cards(study: Study) -> list[Card]:
-    year = study.year.set_index("quantity")["estimate"]
-    median = float(study.predictions["lifetime_clv"].median())
-    missed = study.comparison.table.set_index("method")["value_bias"][study.name]
-    equity, customers, currency = study.equity, study.base.customers(), study.currency
+    item = summary(study).set_index("item")["estimate"]
+    equity, currency = study.equity, study.currency
     return [
         Card(
             "Customer equity",
@@ -138,74 +154,50 @@ def _cards(study: Study) -> list[Card]:
         ),
         Card(
             "Customers",
-            count(customers),
-            f"worth {money(equity.estimate / customers, currency)} on average, half of them less "
-            f"than {money(median)}",
+            count(item["customers"]),
+            f"worth {money(item['mean lifetime value'], currency)} on average, half of them less "
+            f"than {money(item['median lifetime value'])}",
         ),
         Card(
             "Next 12 months",
-            money(year["discounted value"], currency),
-            f"of discounted profit, from {money(year['purchases'])} purchases worth "
-            f"{money(year['revenue'])}",
+            money(item["discounted value within 12 months"], currency),
+            f"of discounted profit, from {money(item['purchases within 12 months'])} purchases "
+            f"worth {money(item['revenue within 12 months'])}",
         ),
         Card(
             "Holdout",
-            signed_percent(missed),
+            signed_percent(item["holdout bias"]),
             f"revenue foreseen by {study.name}, relative to what came",
         ),
     ]
 
 
-def _parameters(study: Study) -> list[Table]:
-    """The fits behind the values, then those behind the comparison."""
-    fitted = study.comparison.models
-    ours = [study.name, *(name for name in fitted if name != study.name)]
-    fits: dict[str, FittedModel] = {
-        f"{study.name}, whole log": study.value.purchases,
-        f"{study.value.spend.model.title}, whole log": study.value.spend,
-    }
-    for name in ours:
-        if isinstance(fit := fitted[name], FittedCLV):
-            fits[f"{name}, calibration"] = fit.purchases
-            fits.setdefault(f"{fit.spend.model.title}, calibration", fit.spend)
-    out = [
-        tables.parameters(title, fit.summary(study.level), study.level, findings.of_fit(fit))
-        for title, fit in fits.items()
-    ]
-    formula = next((fit for fit in fitted.values() if isinstance(fit, FittedTextbook)), None)
-    if formula is None:
-        return out
-    silence = significant(formula.inactivity.to(TimeUnit.DAY))
-    note = f"A customer counts as lost after {silence} days of silence."
-    inputs = formula.summary(study.level)
-    return [
-        *out,
-        tables.parameters("Inputs of the formulas, calibration", inputs, study.level, note),
-    ]
-
-
-def _reports(study: Study) -> dict[str, list[str]]:
-    """What became of the log, and where the split differs from that."""
-    lines = study.base.report.lines
-    other = [line for line in study.comparison.split.report.lines if line not in lines]
-    return {"Behind the values": lines, "Behind the comparison the same, but": other}
+def _draws(study: Study) -> str:
+    if study.value.purchases.estimate.is_sample:
+        return "all draws of the posterior"
+    return f"{INTERVAL_DRAWS} draws of the parameters, seed 0"
 
 
 def _settings(study: Study) -> Table:
+    import pandas as pd
+
     split = study.comparison.split
     rows = {
         "log": study.source,
         "time unit": str(study.base.time_unit),
         "calibration to": f"{split.calibration.observation_end:%Y-%m-%d}",
-        "holdout": str(split.horizon),
+        "holdout": duration(split.horizon),
         "values as of": study.as_of,
         "model that values": f"{study.name} with {study.value.spend.model.title}",
+        "fitted by": study.value.purchases.estimate.method,
         "discount rate": findings.rate_in_words(study.value.model.discount),
         "margin": findings.margin_in_words(study.value.model.margin),
-        "intervals": f"{percent(study.level)}, {INTERVAL_DRAWS} draws of the parameters, seed 0",
+        "intervals": f"{percent(study.level)}, {_draws(study)}",
         "standard errors of metrics": "Poisson bootstrap of customers, seed 0",
         "clvmodels": __version__,
         "Python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
     }
-    return tables.settings(rows)
+    frame = pd.DataFrame({"setting": list(rows), "value": list(rows.values())})
+    columns = [Column("setting", "setting"), Column("value", "value", words=True)]
+    return framed(frame, "settings", columns)

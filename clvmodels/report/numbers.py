@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
+from clvmodels.units import Horizon
+
 MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
 
@@ -70,6 +72,17 @@ def percent(share: float, digits: int = 2) -> str:
     if 0.9 < abs(share) < 1:  # 99.8 % is not 100 %
         digits = max(digits, 3)
     return f"{significant(100 * share, digits)} %"
+
+
+def duration(horizon: Horizon) -> str:
+    """A length of time with no more decimals than one cares for.
+
+    Examples
+    --------
+    >>> duration(Horizon(272 / 7, "week"))
+    '38.9 weeks'
+    """
+    return str(Horizon(round(horizon.length, 1 if horizon.length >= 10 else 2), horizon.unit))
 
 
 def signed_percent(share: float) -> str:

@@ -90,6 +90,8 @@ class Shrinkage(Display):
         return str(self.frame["trait"].iloc[0])
 
     def _draw(self, ax: "Axes") -> None:
+        from matplotlib.ticker import LogLocator
+
         frame = self.frame
         look = style.looks(["pooled", "by itself"])
         pooled, itself = look["pooled"], look["by itself"]
@@ -118,6 +120,7 @@ class Shrinkage(Display):
         values = frame[["estimate", "alone", "lo", "hi"]].to_numpy()
         if np.nanmax(values) > _WIDE * np.nanmin(values):
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.xaxis.set_minor_formatter(lambda value, _: "")
         style.amounts(ax.xaxis)
         names = frame["group"] if len(frame) <= _NAMED else [""] * len(frame)

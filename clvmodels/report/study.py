@@ -1,13 +1,18 @@
 """What a report is about: methods compared on a holdout, the base valued by the best model."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, final
 
 from clvmodels.data.summary import RFMSummary
+from clvmodels.evaluation.entries import fit_entry
 from clvmodels.evaluation.holdout import HoldoutComparison
+from clvmodels.evaluation.recommend import Recommendation, recommend
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.units import Horizon
 from clvmodels.value.clv import FittedCLV
+from clvmodels.value.monitor import early_warnings
+from clvmodels.value.segments import Segments, customer_segments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +52,15 @@ class Study:
         Totals of the next 12 months: quantity, estimate, lo, hi.
     equity : Interval
         Discounted value of all the future of the base.
+    segments : Segments
+        Customers by lifetime value if alive, and by P(alive).
+    warnings : DataFrame
+        Whose silence has cost most of their lifetime value: see `early_warnings`.
+    rivals : DataFrame
+        How the error per customer of every other method differs from that of `name`: the paired
+        differences in the RMSE of value.
+    advice : Recommendation
+        Which models suit the data.
     currency : str
         Of the amounts; may be empty.
     """
@@ -59,6 +73,10 @@ class Study:
     predictions: "pd.DataFrame"
     year: "pd.DataFrame"
     equity: Interval
+    segments: Segments
+    warnings: "pd.DataFrame"
+    rivals: "pd.DataFrame"
+    advice: Recommendation
     currency: str
 
     @classmethod
@@ -69,6 +87,7 @@ class Study:
         *,
         source: str,
         name: str | None = None,
+        advice: Recommendation | None = None,
         currency: str = "",
     ) -> Self:
         """Fit the chosen model to the whole log and value every customer.
@@ -82,7 +101,10 @@ class Study:
         source : str
             Name of the log.
         name : str, optional
-            Model that values the base; the one with the least error per customer if not given.
+            Model that values the base, fitted by the method it was compared with; the one with the
+            least error per customer if not given.
+        advice : Recommendation, optional
+            What `recommend` says of the log; if not given, what it says of the summary.
         currency : str
             Of the amounts.
 
@@ -93,29 +115,34 @@ class Study:
         ParameterError
             If `name` is no model of the comparison.
         """
-        chosen = name or best(comparison, "model")
+        models = [k for k, fit in comparison.models.items() if isinstance(fit, FittedCLV)]
+        chosen = name or best(comparison, "model", models)
         if chosen is None:
             reason = next(filter(None, comparison.table["error"]), "")
             raise DataError(f"No model could be fitted. {reason}")
         fitted = comparison.models.get(chosen)
         if not isinstance(fitted, FittedCLV):
-            models = (k for k, fit in comparison.models.items() if isinstance(fit, FittedCLV))
             raise ParameterError(f"{chosen!r} cannot value the base; use {' or '.join(models)}.")
         level = comparison.level
-        value = fitted.model.fit(base)
+        value = fit_entry(comparison.entries[chosen], base)
         assert isinstance(value, FittedCLV)  # as the fit before it is
         lifetime = value.predict(base, None, level=level)
         columns = {f"lifetime_{c}": lifetime[c] for c in ("clv", "clv_lo", "clv_hi")}
         equity = value.totals(base, None, level=level).iloc[0]
+        predictions = value.predict(base, YEAR, level=level).assign(**columns)
         return cls(
             source=source,
             comparison=comparison,
             name=chosen,
             base=base,
             value=value,
-            predictions=value.predict(base, YEAR, level=level).assign(**columns),
+            predictions=predictions,
             year=value.totals(base, YEAR, level=level),
             equity=Interval(*(float(equity[c]) for c in Interval._fields)),
+            segments=customer_segments(predictions, value="lifetime_clv", weight=base.weight),
+            warnings=early_warnings(value, base),
+            rivals=comparison.differences("rmse", "value", against=chosen),
+            advice=advice or recommend(base),
             currency=currency,
         )
 
@@ -131,7 +158,12 @@ class Study:
         return "the end of observation" if end is None else f"{end:%Y-%m-%d}"
 
 
-def best(comparison: HoldoutComparison, kind: str) -> str | None:
+def best(
+    comparison: HoldoutComparison, kind: str, among: Collection[str] | None = None
+) -> str | None:
     """Method of a kind with the least error per customer (RMSE of value); None if all failed."""
-    rows = comparison.table[comparison.table["kind"] == kind].dropna(subset="value_rmse")
+    table = comparison.table
+    rows = table[table["kind"] == kind].dropna(subset="value_rmse")
+    if among is not None:
+        rows = rows[rows["method"].isin(among)]
     return None if rows.empty else str(rows["method"].iloc[rows["value_rmse"].argmin()])

@@ -1,71 +1,65 @@
 """Tables as text, for the terminal and for the page alike."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-from clvmodels.evaluation.holdout import HoldoutComparison
-from clvmodels.report.numbers import NONE, count, money, percent, signed_percent, significant
+from clvmodels.evaluation.holdout import HoldoutComparison, Quantity
+from clvmodels.report.framed import Column, framed
+from clvmodels.report.framed import Table as Table
+from clvmodels.report.numbers import (
+    MINUS,
+    NONE,
+    count,
+    duration,
+    money,
+    percent,
+    signed_percent,
+    significant,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table as RichTable
 
 
-@final
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under a title.
-
-    Attributes
-    ----------
-    title : str
-    columns : tuple of str
-    rows : tuple of tuple of str
-    words : frozenset of str
-        Columns of words, which stand to the left; the first column always does.
-    note : str
-        How to read it.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: frozenset[str] = frozenset()
-    note: str = ""
-
-    def to_rich(self) -> "RichTable":
-        """The table for a terminal."""
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table as RichTable
-
-        out = RichTable(
-            title=self.title, caption=self.note or None, box=SIMPLE_HEAD, padding=(0, 1, 0, 0),
-            title_justify="left", caption_justify="left", title_style="bold",
-        )  # fmt: skip
-        for k, column in enumerate(self.columns):
-            words = column in self.words
-            side: Literal["left", "right"] = "left" if words or k == 0 else "right"
-            out.add_column(column, justify=side, no_wrap=not words)
-        for row in self.rows:
-            out.add_row(*row)
-        return out
+def share(value: float) -> str:
+    """A number between 0 and 1 with three decimals."""
+    return NONE if value != value else f"{value:.3f}".replace("-", MINUS)
 
 
-def _share(value: float) -> str:
-    return NONE if value != value else f"{value:.3f}"
-
-
-def _cell(value: float, digits: int = 3) -> str:
+def cell(value: float, digits: int = 3) -> str:
+    """A number of a column of numbers."""
     return significant(value, digits, zeros=True)
+
+
+def amount(value: float) -> str:
+    """An amount of money of a column of such: less than a hundredth is nothing."""
+    return cell(value) if not abs(value) < 0.005 else "0"
+
+
+def interval(lo: float, hi: float) -> str:
+    """Both ends, where there are two."""
+    return f"{cell(lo)} to {cell(hi)}" if lo < hi else NONE
+
+
+def with_error(
+    text: Callable[[float], str], size: Callable[[float], str]
+) -> Callable[[float, float], str]:
+    """A number and its standard error, as far as it has one."""
+
+    def told(value: float, error: float) -> str:
+        known = value == value and error > 1e-12
+        return f"{text(value)} \N{PLUS-MINUS SIGN} {size(error)}" if known else text(value)
+
+    return told
 
 
 _METRICS: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "bias": ("bias", signed_percent),
-    "mae": ("MAE", _cell),
-    "rmse": ("RMSE", _cell),
-    "spearman": ("rank", _share),
-    "gini": ("Gini", _share),
+    "mae": ("MAE", cell),
+    "rmse": ("RMSE", cell),
+    "spearman": ("rank", share),
+    "gini": ("Gini", share),
     "top_decile": ("top 10 %", percent),
 }
 _NOTE: Final = (
@@ -95,28 +89,73 @@ def league(
         Whether to give totals, and the standard error of each metric; without them the table fits
         a terminal of 80 columns.
     """
-    table, spread = comparison.table, comparison.table_se
-    actual = table[f"{quantity}_actual"].max()
-    rows = []
-    for k, method in enumerate(table["method"]):
-        if table["error"][k]:
-            rows.append((method, *[NONE] * (len(_METRICS) + full)))
-            continue
-        cells = [significant(table[f"{quantity}_predicted"][k])] if full else []
-        for metric, (_, text) in _METRICS.items():
-            cell = text(table[f"{quantity}_{metric}"][k])
-            error = spread[f"{quantity}_{metric}"][k]
-            size = percent(error) if metric in ("bias", "top_decile") else _cell(error, 2)
-            cells.append(f"{cell} ± {size}" if full and error > 1e-12 else cell)
-        rows.append((method, *cells))
+    table = comparison.table.join(
+        comparison.table_se.drop(columns=["method", "kind"]).add_suffix("_se")
+    )
+    columns = [Column("method", "method")]
+    if full:
+        columns.append(Column("foreseen", f"{quantity}_predicted", significant))
+    for metric, (head, text) in _METRICS.items():
+        name = f"{quantity}_{metric}"
+        size = percent if metric in ("bias", "top_decile") else partial(cell, digits=2)
+        columns.append(
+            Column(head, f"{name} {name}_se", with_error(text, size))
+            if full
+            else Column(head, name, text)
+        )
     what = "revenue" if quantity == "value" else "purchases"
     unit = f" in {currency}" if quantity == "value" and currency else ""
-    return Table(
-        title=f"Holdout of {comparison.split.horizon}: {what}, {significant(actual)} in all{unit}",
-        columns=("method", *["foreseen"] * full, *(head for head, _ in _METRICS.values())),
-        rows=tuple(rows),
+    actual = significant(table[f"{quantity}_actual"].max())
+    return framed(
+        table, f"league-{quantity}", columns,
+        title=f"Holdout of {duration(comparison.split.horizon)}: {what}, {actual} in all{unit}",
         note=_NOTE.format(unit=unit, what=what) + " Small: standard errors." * full,
-    )
+    )  # fmt: skip
+
+
+def differences(
+    comparison: HoldoutComparison, quantity: Quantity = "value", *, currency: str = ""
+) -> Table:
+    """How far every method is from the best one, and whether that can be told from chance."""
+    frame = comparison.table.loc[comparison.table["error"] == "", ["method"]]
+    columns = [Column("method", "method")]
+    span = f"{percent(comparison.level)} interval"
+    for metric in ("rmse", "gini"):
+        found = comparison.differences(metric, quantity)
+        ends = {name: f"{metric}_{name}" for name in ("difference", "se", "lo", "hi", "against")}
+        found = found.rename(columns=ends).drop(columns="cutoff")
+        frame = frame.merge(found, on="method", how="left")
+        best = found[f"{metric}_against"].iloc[0] if len(found) else NONE
+        told = f"{metric}_told"
+        frame[told] = [
+            _verdict(lo, hi, metric)
+            for lo, hi in zip(frame[f"{metric}_lo"], frame[f"{metric}_hi"], strict=True)
+        ]
+        head = _METRICS[metric][0]
+        columns += [
+            Column(f"{head} less that of {best}", f"{metric}_difference", cell),
+            Column(f"{span} of {head}", f"{metric}_lo {metric}_hi", interval),
+            Column(f"by {head}", told, words=True),
+        ]
+    unit = f" in {currency}" if quantity == "value" and currency else ""
+    what = "revenue" if quantity == "value" else "purchases"
+    return framed(
+        frame, f"differences-{quantity}", columns,
+        title=f"Against the best method: {what}",
+        note=(
+            f"Both methods are judged by the same customers. RMSE{unit}: error per customer, where "
+            "large errors count more. Gini: how well customers are ranked. Where the interval "
+            "holds 0, the difference may be chance."
+        ),
+    )  # fmt: skip
+
+
+def _verdict(lo: float, hi: float, metric: str) -> str:
+    if lo != lo:
+        return "the best"
+    if lo <= 0 <= hi:
+        return "may be as good"
+    return "worse" if (lo > 0) == (metric == "rmse") else "better"
 
 
 def failures(comparison: HoldoutComparison) -> list[str]:
@@ -127,50 +166,38 @@ def failures(comparison: HoldoutComparison) -> list[str]:
 
 def lifetime(comparison: HoldoutComparison, currency: str = "") -> Table:
     """What each method claims the base is worth over all the future."""
-    rows = []
-    for row in comparison.lifetime.itertuples():
-        value: Any = row
-        interval = f"{money(value.lo)} to {money(value.hi)}"
-        rows.append(
-            (
-                value.method,
-                _cell(value.total),
-                interval if value.lo < value.hi else NONE,
-                _cell(value.per_customer),
-                value.note,
-            )
-        )
     day = comparison.split.calibration.observation_end
     unit = f", {currency}" if currency else ""
-    return Table(
+    columns = [
+        Column("method", "method"),
+        Column("base", "total", cell),
+        Column(f"{percent(comparison.level)} interval", "lo hi", interval),
+        Column("customer", "per_customer", cell),
+        Column("terms", "note", words=True),
+    ]
+    return framed(
+        comparison.lifetime, "lifetime-at-cutoff", columns,
         title=f"Lifetime value of the base as of {day:%Y-%m-%d}{unit}",
-        columns=("method", "base", f"{percent(comparison.level)} interval", "customer", "terms"),
-        rows=tuple(rows),
-        words=frozenset(["terms"]),
         note=(
             "Each method on its own terms, fitted to the calibration period. No formula and no "
             "baseline knows which customers have left."
         ),
-    )
+    )  # fmt: skip
 
 
-def parameters(title: str, summary: "pd.DataFrame", level: float, note: str = "") -> Table:
-    """Estimates with standard errors."""
-    columns = ["parameter", "estimate", "s.e.", f"{percent(level)} interval"]
-    means = summary.get("meaning")
-    rows = []
-    for k, row in enumerate(summary.itertuples()):
-        value: Any = row
-        interval = f"{_cell(value.lo)} to {_cell(value.hi)}"
-        cells = (
-            _spaced(value.parameter),
-            _cell(value.estimate),
-            _cell(value.se, 2),
-            interval if value.lo == value.lo else NONE,
-        )
-        rows.append(cells if means is None else (*cells, str(means.iloc[k])))
-    heads = tuple(columns) if means is None else (*columns, "meaning")
-    return Table(title, heads, tuple(rows), frozenset(["meaning"]), note)
+def parameters(
+    title: str, summary: "pd.DataFrame", level: float, note: str = "", name: str = "parameters"
+) -> Table:
+    """Estimates with standard errors; `name` is that of their file."""
+    columns = [
+        Column("parameter", "parameter", _spaced),
+        Column("estimate", "estimate", cell),
+        Column("s.e.", "se", partial(cell, digits=2)),
+        Column(f"{percent(level)} interval", "lo hi", interval),
+    ]
+    if "meaning" in summary:
+        columns.append(Column("meaning", "meaning", words=True))
+    return framed(summary, name, columns, title=title, note=note)
 
 
 def groups(frame: "pd.DataFrame", title: str, most: int = 20) -> Table:
@@ -180,7 +207,7 @@ def groups(frame: "pd.DataFrame", title: str, most: int = 20) -> Table:
     rows = []
     for labels, own in sorted(frame.groupby(by), key=lambda g: -g[1]["customers"].iloc[0])[:most]:
         cells = [
-            f"{_cell(mean)} ± {_cell(sd, 2)}"
+            f"{cell(mean)} ± {cell(sd, 2)}"
             for mean, sd in zip(own["estimate"], own["sd"], strict=True)
         ]
         rows.append((*map(str, labels), count(own["customers"].iloc[0]), *cells))
@@ -223,7 +250,7 @@ def customers(frame: "pd.DataFrame", title: str, most: int = 10) -> Table:
     columns = {str(name): column for name, column in shown.items()}
     words = frozenset(name for name, column in columns.items() if column.dtype.kind not in "iuf")
     texts = [
-        [str(v) if name in words or name == "customer_id" else _cell(float(v)) for v in column]
+        [str(v) if name in words or name == "customer_id" else cell(float(v)) for v in column]
         for name, column in columns.items()
     ]
     rest = len(frame) - len(shown)

@@ -157,7 +157,8 @@ class Tracking(Display):
         kind = "so far" if self.cumulative else f"per {self.unit}"
         return (
             f"Repeat purchases {kind} of the customers of the calibration period. The models were "
-            "fitted to what lies before the dotted line; behind it, they forecast."
+            "fitted to what lies before the dotted line; behind it, they forecast. They expect what "
+            "new customers would do from their first purchase on, not what these ones did."
             f"{banded(self.frame[f'{self._column}_lo'])}"
         )
 

@@ -190,6 +190,8 @@ class ValueDistribution(Display):
         Over customers.
     currency : str
         Of the amounts.
+    name : str
+        What the values are.
 
     Examples
     --------
@@ -200,9 +202,16 @@ class ValueDistribution(Display):
     median: float
     mean: float
     currency: str
+    name: str
 
     @classmethod
-    def of(cls, value: ArrayLike, currency: str = "", per_tenfold: int = 8) -> Self:
+    def of(
+        cls,
+        value: ArrayLike,
+        currency: str = "",
+        per_tenfold: int = 8,
+        name: str = "lifetime value",
+    ) -> Self:
         """Sort customers into classes of value.
 
         Parameters
@@ -213,6 +222,8 @@ class ValueDistribution(Display):
             Of the amounts.
         per_tenfold : int
             Classes per tenfold increase of value.
+        name : str
+            What the values are, such as "value of the next 12 months".
         """
         import pandas as pd
 
@@ -233,7 +244,7 @@ class ValueDistribution(Display):
                 "value": np.bincount(group, v, minlength=len(edges)),
             }
         )
-        return cls(frame, float(np.median(v)), float(v.mean()), currency)
+        return cls(frame, float(np.median(v)), float(v.mean()), currency, name)
 
     @property
     def title(self) -> str:
@@ -249,7 +260,7 @@ class ValueDistribution(Display):
         least = self.frame.iloc[0]
         limit = money(least["hi"], self.currency)
         return (
-            "Customers by lifetime value; every class is wider than the last by the same factor. "
+            f"Customers by {self.name}; every class is wider than the last by the same factor. "
             f"{count(least['customers'])} customers worth less than {limit} are not shown."
         )
 
@@ -267,7 +278,7 @@ class ValueDistribution(Display):
         style.amounts(ax.xaxis)
         style.amounts(ax.yaxis)
         unit = f" ({self.currency})" if self.currency else ""
-        ax.set(xlabel=f"lifetime value{unit}", ylabel="customers")
+        ax.set(xlabel=f"{self.name}{unit}", ylabel="customers")
         style.tidy(ax)
         style.legend(ax)
 

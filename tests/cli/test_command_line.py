@@ -331,8 +331,9 @@ def test_report(path, tmp_path):
     folder = tmp_path / "new" / "report"
     result = run("report", path, *COLUMNS, "--margin", "0.3", "--currency", "US$", "--out", folder)
     assert result.exit_code == 0, result.output
-    written = ["comparison.csv", "predictions.parquet", "report.html"]
+    written = ["comparison.csv", "frames", "predictions.parquet", "report.html"]
     assert sorted(p.name for p in folder.iterdir()) == written
+    assert (folder / "frames" / "league-value.csv").is_file()
     for name in written:
         assert f"wrote {folder / name}" in result.stdout.replace("\n", "")
     assert "BG/NBD" in result.stdout

@@ -328,7 +328,8 @@ def test_one_failure_stops_nobody(log):
     }
     # compared where both are there
     gaps = found.differences("mae", against="same rate as before")
-    assert gaps["cutoff"].isna().tolist() == [False, True]
+    assert gaps["cutoffs"].tolist() == [1]
+    assert "Breaks (1 of 2)" in repr(found)
     assert "too late in the year" in repr(found)
     assert "too late in the year" in found._repr_html_()
 
@@ -462,7 +463,7 @@ def test_standard_error_of_a_mean(found):
 
 
 def test_differences_are_paired(found):
-    gaps = found.differences("mae", against="BG/NBD")
+    gaps = found.differences("mae", against="BG/NBD", by_cutoff=True)
     assert set(gaps["method"]) == {"purchases only", "Laplace", "same", "zero", "formula"}
     # the same model: no difference, and no doubt about it
     twin = gaps[gaps["method"] == "purchases only"]

@@ -170,7 +170,7 @@ def test_a_holdout_without_purchases_teaches_nothing(small_split):
 
 def test_published_share_of_cdnow_customers_classed_rightly(cdnow_split):
     # Wuebben and von Wangenheim (2008): 77 % by a hiatus of half a year, 77 % by Pareto/NBD at
-    # P(alive) = 1/2; published as whole percentages
+    # P(alive) = 1/2, as later literature quotes them; whole percentages
     data, bought = cdnow_split.calibration, cdnow_split.holdout_purchases > 0
     table = HiatusRule("26 weeks").fit(data).predict(data, cdnow_split.horizon)
     assert round(100 * np.mean(table["p_active"] == bought)) == 77

@@ -9,6 +9,8 @@ from clvmodels.evaluation.holdout import compare_holdout, default_models
 from clvmodels.models.beta_geo import BetaGeoModel
 from clvmodels.models.modified_beta_geo import ModifiedBetaGeoModel
 from clvmodels.models.nbd import NBDModel
+from clvmodels.report.html import write_report
+from clvmodels.report.sections import alive_paths
 from clvmodels.report.study import Study
 from clvmodels.units import DiscountRate
 
@@ -56,3 +58,12 @@ def silent_study():
     log = fortnight()
     log.loc[log["date"] > "1997-09-30", "customer_id"] += 1_000_000
     return study_of(log)
+
+
+@pytest.fixture(scope="session")
+def report(study, tmp_path_factory):
+    """The folder of a report."""
+    folder = tmp_path_factory.mktemp("report")
+    how = {"value": "value", "observation_end": "1998-06-30"}
+    write_report(study, folder, more=alive_paths(study, fortnight(), how))
+    return folder

@@ -103,7 +103,9 @@ def test_pictures_are_drawn_and_words_are_no_formulas(every):
 @pytest.mark.parametrize("metric", ["rmse", "gini", "bias"])
 def test_the_forest_shows_the_paired_differences(found, metric):
     display = MethodForest.of(found, metric, "value")
-    paired = found.differences(metric, "value", display.against)
+    paired = found.differences(metric, "value", display.against, by_cutoff=True)
+    pooled = found.differences(metric, "value", display.against).assign(cutoff=pd.NaT)
+    paired = pd.concat([paired, pooled.astype({"cutoff": paired["cutoff"].dtype})])
     both = display.frame.merge(paired, on=["method", "cutoff"], suffixes=("", "_theirs"))
     assert len(both) == len(paired)
     for column in ("difference", "se", "lo", "hi"):
@@ -147,7 +149,7 @@ def test_a_forest_of_one_tree():
 def test_metrics_over_time_are_those_of_the_frame(found):
     display = MetricOverTime.of(found, "crps", methods=["NBD", "BG/NBD"])
     assert display.frame["method"].tolist() == 3 * ["NBD"] + 3 * ["BG/NBD"]
-    rows = found.frame[(found.frame["metric"] == "crps") & (found.frame["group"] == "all")]
+    rows = found.frame.query("metric == 'crps' and group == 'all' and quantity == 'purchases'")
     values = rows.set_index(["method", "cutoff"])["value"]
     for row in display.frame.itertuples():
         assert row.value == values[row.method, row.cutoff]

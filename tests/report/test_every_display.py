@@ -6,25 +6,57 @@ from xml.etree import ElementTree
 
 import pytest
 
+from clvmodels.bayes.laplace import Laplace
+from clvmodels.data.datasets import load_cdnow
 from clvmodels.report import style
-from clvmodels.report.html import displays, draw
+from clvmodels.report.displays import (
+    AlivePath,
+    ConditionalExpectations,
+    MixingDistribution,
+    ParameterIntervals,
+    ParameterPosterior,
+)
+from clvmodels.report.html import draw
+from clvmodels.report.sections import plots
 
 
 @pytest.fixture(scope="module")
-def every(study):
-    return [make() for make in displays(study)]
+def reported(study):
+    return [plot.make() for plot in plots(study)]
 
 
-def test_a_report_shows_all_kinds(every):
-    assert [type(display).__name__ for display in every] == [
+def of_models(study):
+    """Those that no report has yet."""
+    name, base, fit = study.name, study.base, study.value.purchases
+    drawn = {"approximated": fit.model.fit(base, Laplace(draws=200, seed=1))}
+    again, busiest = fit.model.fit(base), base.customer_id[base.frequency.argmax()]
+    return [
+        ConditionalExpectations.of(study.comparison, [name], by="silence"),
+        AlivePath.of(fit, load_cdnow(sample=True), [busiest]),
+        MixingDistribution.of({name: fit}),
+        ParameterIntervals.of(drawn, again),
+        ParameterPosterior.of(drawn["approximated"], "alpha", again),
+    ]
+
+
+@pytest.fixture(scope="module")
+def every(reported, study):
+    return [*reported, *of_models(study)]
+
+
+def test_a_report_shows_all_kinds(reported):
+    assert [type(display).__name__ for display in reported] == [
+        "ValueDistribution",
+        "Concentration",
+        "Tornado",
         "League",
         "DecileCalibration",
         "Tracking",
         "Tracking",
         "FrequencyHistogram",
+        "ConditionalExpectations",
+        "SilenceCalibration",
         "AliveMatrix",
-        "ValueDistribution",
-        "Concentration",
     ]
 
 
@@ -32,7 +64,7 @@ def test_plots_go_where_they_are_told(every):
     for display in every:
         ax = style.new_axes()
         assert display.plot(ax) is ax
-        assert ax.get_title(loc="left") == display.title
+        assert ax.get_title(loc="left").replace("\n", " ") == display.title
         assert ax.get_xlabel()
 
 
@@ -44,8 +76,8 @@ def test_plots_make_their_own_axes_and_can_be_rendered(every, tmp_path):
 
 
 def test_plots_where_nothing_came(silent_study):
-    for make in displays(silent_study):
-        display = make()
+    for plot in plots(silent_study):
+        display = plot.make()
         assert display.svg()
         assert "inf" not in display.title
 

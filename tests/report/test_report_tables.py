@@ -55,6 +55,8 @@ def test_short_league_fits_a_terminal(study):
 def test_methods_that_failed_are_listed_with_their_reason(study):
     table = study.comparison.table.assign(error="")
     table.loc[2, "error"] = "FitError: no"
+    numbers = table.columns[table.dtypes == "float64"]
+    table.loc[2, numbers] = float("nan")
     failed = replace(study.comparison, table=table)
     assert tables.failures(failed) == ["Pareto/NBD failed. FitError: no"]
     assert set(tables.league(failed).rows[2][1:]) == {"–"}

@@ -10,7 +10,7 @@ import pytest
 import clvmodels as clv
 from clvmodels.exceptions import FitError, ParameterError
 from clvmodels.report import style
-from clvmodels.report.html import displays
+from clvmodels.report.sections import plots
 from clvmodels.report.shrinkage import Shrinkage
 
 # short chains, whose r-hat and effective sizes are what they are
@@ -74,7 +74,7 @@ def test_a_report_shows_the_groups_of_its_models(study, fit):
     comparison = study.comparison
     name, value = study.name, comparison.models[study.name]
     models = {**comparison.models, name: replace(value, purchases=fit)}
-    shown = displays(replace(study, comparison=replace(comparison, models=models)))
-    (display,) = (d for d in (make() for make in shown[8:]))
+    shown = plots(replace(study, comparison=replace(comparison, models=models)))
+    (display,) = (plot.make() for plot in shown if plot.name.startswith("groups"))
     assert isinstance(display, Shrinkage)
     assert set(display.frame["trait"]) == {"purchases"}

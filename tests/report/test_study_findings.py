@@ -32,6 +32,21 @@ def test_the_model_with_the_least_error_values_the_base(study):
     assert study.name == models.idxmin() == best(study.comparison, "model")
 
 
+def test_a_method_of_ones_own_may_win_but_not_value_the_base(study):
+    table = study.comparison.table.copy()
+    table.loc[table["method"] == "mean", ["kind", "value_rmse"]] = ["model", 0.0]
+    won = replace(study.comparison, table=table)
+    assert best(won, "model") == "mean"
+    assert Study.of(won, study.base, source="log").name == study.name
+
+
+def test_the_base_is_valued_by_the_method_of_the_comparison(study):
+    names = study.comparison.models
+    assert "lifetimes BG/NBD" in names
+    other = Study.of(study.comparison, study.base, source="log", name="lifetimes BG/NBD")
+    assert other.value.purchases.estimate.method.startswith("Lifetimes")
+
+
 def test_another_model_may_be_asked_for(study):
     other = Study.of(study.comparison, study.base, source="log", name="NBD")
     assert other.value.purchases.model.title == "NBD"
@@ -63,6 +78,43 @@ def test_findings_name_a_model_a_formula_and_a_baseline(study):
     for kind in ("model", "textbook", "baseline"):
         assert best(study.comparison, kind) in text
     assert "39 weeks after 1997-09-30" in text
+
+
+def test_findings_count_whom_to_keep_and_whom_to_win_back(study):
+    text = findings.customers(study)
+    top = study.segments.frame.iloc[0]
+    assert text.startswith(f"The {top['worth']} of customers who would be worth most")
+    assert f"{top['customers']:,.0f} {top['state']} (" in text
+    lost = study.warnings["at_risk"].sum()
+    assert f"Silence has cost US$ {significant(lost)} of the lifetime value" in text
+    assert f"{significant(lost)} of the lifetime value" in findings.at_risk(study)
+
+
+def test_findings_name_the_methods_that_may_be_as_good_as_the_best(study):
+    text = findings.ranking(study)
+    found = study.comparison.differences("rmse", "value").set_index("method")
+    alike = found[(found["lo"] <= 0) & (found["hi"] >= 0)].index
+    assert text.startswith(f"{found['against'].iloc[0]} erred least per customer")
+    assert all(name in text for name in alike)
+
+
+def test_findings_say_which_fits_did_not_converge(study):
+    assert findings.checks(study).startswith("All fits converged.")
+    spend = study.value.spend
+    diagnostics = replace(spend.estimate.diagnostics, converged=False)
+    bad = replace(spend, estimate=replace(spend.estimate, diagnostics=diagnostics))
+    text = findings.checks(replace(study, value=replace(study.value, spend=bad)))
+    assert text.startswith("Gamma-Gamma, whole log did NOT converge.")
+
+
+def test_findings_warn_of_a_model_that_a_formula_beats(study):
+    assert "of the value falls within 12 months" in findings.caution(study)
+    assert "do not rely on the model" not in findings.caution(study)
+    rivals = study.rivals.copy()
+    rivals.loc[rivals["method"] == "annual spend x years", ["lo", "hi"]] = [-20.0, -10.0]
+    text = findings.caution(replace(study, rivals=rivals))
+    assert "annual spend x years erred less per customer than" in text
+    assert "do not rely on the model" in text
 
 
 def test_findings_hold_claims_against_what_came(study):

@@ -59,7 +59,7 @@ def in_unit(data, unit):
 @pytest.mark.parametrize("unit", ["hour", "day", "month", "quarter", "year"])
 def test_the_unit_of_the_summary_does_not_change_the_money(unit, cdnow, fits):
     # lifetimes' quickstart gives customer 1 of CDNOW 140.10 instead of 36.28: weekly data, read as
-    # daily (lifetimes #43, #180, #325)
+    # daily (lifetimes #137, #180, #194)
     weekly = value(fits, cdnow).clv(cdnow, "12 months")
     other = in_unit(cdnow, unit)
     refitted = CLVModel(BetaGeoModel(), GammaGammaModel(), discount=ANNUAL).fit(other)

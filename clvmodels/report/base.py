@@ -1,0 +1,182 @@
+"""Tables of the customers: in segments, those at risk, and the data that they come from."""
+
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from clvmodels.data.splits import CalibrationHoldoutSplit
+from clvmodels.models.spend import monetary
+from clvmodels.report.framed import Column, Table, framed
+from clvmodels.report.numbers import count, money, percent
+from clvmodels.report.study import Study
+from clvmodels.report.tables import cell, share
+from clvmodels.units import Horizon, TimeUnit
+
+FIRST: Final = 20
+"""Customers listed on the page; the file has all."""
+
+_ITEMS: Final = {
+    "null_ids": "dropped: no customer id",
+    "null_dates": "dropped: no date",
+    "after_end": "left out: after the end of observation",
+    "missing_amounts": "dropped: no amount",
+    "zero_amounts": "dropped: amount zero",
+    "refunds_dropped": "dropped: refunds",
+    "merged": "merged with another purchase of the same day (hour)",
+    "refunds_netted": "refunds set against purchases",
+    "purchases_taken_back": "purchases wholly taken back by refunds",
+    "refunds_unmatched": "customers with refunds beyond what they had bought",
+    "customers_refunded": "customers dropped: fully refunded",
+}
+
+
+def segments(study: Study) -> Table:
+    """Customers by what they are worth if alive, and by whether they are."""
+    unit = f" ({study.currency})" if study.currency else ""
+    columns = [
+        Column("segment", "segment"),
+        Column("customers", "customers", count),
+        Column("of all", "share_of_customers", percent),
+        Column(f"value{unit}", "value", cell),
+        Column("of all value", "share_of_value", percent),
+        Column(f"each{unit}", "mean_value", cell),
+        Column("mean P(alive)", "mean_p_alive", share),
+        Column("who is in it", "rule", words=True),
+    ]
+    return framed(
+        study.segments.frame, "segments", columns,
+        title="Customers by lifetime value if alive, and P(alive)",
+        note=(
+            "Keep those worth much and alive, win back those at risk while it can be done, spend "
+            "little on the rest. The segment of each customer is in segment-of-customers.csv."
+        ),
+    )  # fmt: skip
+
+
+def warnings(study: Study) -> Table:
+    """Whose silence has cost most, while something can still be done."""
+    currency = f" ({study.currency})" if study.currency else ""
+    time = f"({study.base.time_unit}s)"
+    columns = [
+        Column("customer", "customer_id"),
+        Column("repeat purchases", "frequency", count),
+        Column(f"silent {time}", "silence", cell),
+        Column(f"usual interval {time}", "usual_interval", cell),
+        Column("P(alive)", "p_alive", share),
+        Column(f"worth now{currency}", "value", cell),
+        Column(f"had they just bought{currency}", "value_if_recent", cell),
+        Column(f"at risk{currency}", "at_risk", cell),
+    ]
+    rest = max(0, len(study.warnings) - FIRST)
+    return framed(
+        study.warnings, "early-warnings", columns, most=FIRST,
+        title="Early warnings: whose silence has cost most lifetime value",
+        note=(
+            "At risk: what the same customer would be worth more, were the last purchase only just "
+            f"made. {f'{count(rest)} more are in the file.' if rest else ''}"
+        ).strip(),
+    )  # fmt: skip
+
+
+def rows_of_the_log(study: Study) -> Table:
+    """What became of every row."""
+    import pandas as pd
+
+    base, split = study.base.report, study.comparison.split.report
+    items = [f.name for f in fields(base) if isinstance(getattr(base, f.name), int)]
+    frame = pd.DataFrame(
+        {
+            "item": items,
+            "values": [getattr(base, item) for item in items],
+            "comparison": [getattr(split, item) for item in items],
+        }
+    )
+    columns = [
+        Column("rows", "item", lambda item: _ITEMS.get(item, item.replace("_", " "))),
+        Column("behind the values", "values", count),
+        Column("behind the comparison", "comparison", count),
+    ]
+    return framed(
+        frame, "rows-of-the-log", columns,
+        title="What became of the rows of the log",
+        note="Every row read is used, merged, netted or dropped for a reason that is listed.",
+    )  # fmt: skip
+
+
+def facts(study: Study) -> Table:
+    """Size, span and gaps of the data."""
+    import pandas as pd
+
+    rows = list(_facts(study))
+    frame = pd.DataFrame(rows, columns=["fact", "value", "unit"])
+    columns = [Column("what", "fact"), Column("how much", "value unit", _with_unit)]
+    return framed(frame, "facts", columns, title="Size and span")
+
+
+def advice(study: Study) -> Table:
+    """What the data say about the choice of a model."""
+    columns = [
+        Column("question", "question", words=True),
+        Column("what the data say", "finding", words=True),
+        Column("what follows", "follows", words=True),
+    ]
+    models = ", ".join(study.advice.models)
+    return framed(
+        study.advice.frame, "advice", columns,
+        title="What the data say about the choice of a model",
+        note=f"Setting: {study.advice.setting}. Models to try, in this order: {models}.",
+    )  # fmt: skip
+
+
+def _facts(study: Study) -> list[tuple[str, Any, str]]:
+    data, split = study.base, study.comparison.split
+    x, m = monetary(data)
+    valued, weight = x * data.weights, data.weights
+    known = valued > 0
+    oldest = Horizon(float(data.T.max()), data.time_unit).to(TimeUnit.DAY)
+    end = data.observation_end
+    dates: list[tuple[str, Any, str]] = []
+    if end is not None and data.calendar is None:
+        first = (end - timedelta(days=round(oldest))).date()
+        dates = [("first purchase", str(first), ""), ("end of observation", study.as_of, "")]
+    customers, once = data.customers(), data.customers(data.frequency == 0)
+    purchases = customers + float(weight @ data.frequency)
+    per_purchase = float(valued[known] @ m[known] / valued[known].sum()) if known.any() else 0.0
+    return [
+        *dates,
+        ("span", oldest, "days"),
+        ("customers", customers, ""),
+        ("purchases, first ones included", purchases, ""),
+        ("purchases per customer", purchases / customers, "mean"),
+        ("customers who bought once", once, ""),
+        ("share who bought once", once / customers, "share"),
+        ("mean value of a repeat purchase", per_purchase, study.currency or "money"),
+        ("longest time without a repeat purchase of anybody", _longest_gap(split), _period(split)),
+        ("customers who first bought in the holdout", split.newcomers, ""),
+    ]
+
+
+def _longest_gap(split: CalibrationHoldoutSplit) -> int:
+    """Periods in a row without a repeat purchase, from the first one to the end of the holdout."""
+    bought = np.flatnonzero(split.repeats)
+    if not len(bought):
+        return len(split.repeats)
+    return int(np.diff([*bought, len(split.repeats)]).max()) - 1
+
+
+def _period(split: CalibrationHoldoutSplit) -> str:
+    return "hours" if split.calibration.time_unit is TimeUnit.HOUR else "days"
+
+
+def _with_unit(value: Any, unit: str) -> str:
+    if isinstance(value, str):
+        return value
+    if unit == "share":
+        return percent(value)
+    if unit in ("mean", "money"):
+        return cell(value)
+    if unit in ("", "days", "hours"):
+        return f"{count(value)} {unit}".strip()
+    return money(value, unit)

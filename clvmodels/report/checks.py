@@ -1,0 +1,105 @@
+"""Tables of what to check before trusting a fit: convergence, and who it leans on."""
+
+from clvmodels.evaluation.influence import influential_customers
+from clvmodels.models.fitted import FittedModel
+from clvmodels.report.framed import Column, Table, framed
+from clvmodels.report.numbers import MINUS, NONE, count
+from clvmodels.report.study import Study
+from clvmodels.report.tables import cell
+from clvmodels.value.clv import FittedCLV
+
+
+def fits_of(study: Study) -> dict[str, FittedModel]:
+    """The fits behind the values, then those behind the comparison."""
+    fitted = study.comparison.models
+    ours = [study.name, *(name for name in fitted if name != study.name)]
+    fits: dict[str, FittedModel] = {
+        f"{study.name}, whole log": study.value.purchases,
+        f"{study.value.spend.model.title}, whole log": study.value.spend,
+    }
+    for name in ours:
+        if isinstance(fit := fitted[name], FittedCLV):
+            fits[f"{name}, calibration"] = fit.purchases
+            fits.setdefault(f"{fit.spend.model.title}, calibration", fit.spend)
+    return fits
+
+
+def convergence(study: Study) -> Table:
+    """How every fit went."""
+    import pandas as pd
+
+    rows = []
+    for name, fit in fits_of(study).items():
+        estimate, found = fit.estimate, fit.diagnostics
+        rows.append(
+            {
+                "fit": name,
+                "method": estimate.method,
+                "customers": estimate.customers,
+                "converged": "yes" if found.converged else "NO",
+                "loglik": float("nan") if estimate.loglik is None else estimate.loglik,
+                "gain_left": found.gain_left,
+                "condition_number": found.condition_number,
+                "not_pinned_down": ", ".join(found.boundary) or NONE,
+                "draws": "" if found.sampling is None else str(found.sampling),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    columns = [
+        Column("fit", "fit"),
+        Column("method", "method", words=True),
+        Column("customers", "customers", count),
+        Column("converged", "converged", words=True),
+        Column("log-likelihood", "loglik", lambda v: f"{v:,.2f}".replace("-", MINUS)),
+        Column("left to gain", "gain_left", _size),
+        Column("condition number", "condition_number", _size),
+        Column("not pinned down", "not_pinned_down", words=True),
+    ]
+    if frame["draws"].any():
+        columns.append(Column("draws", "draws", words=True))
+    return framed(
+        frame, "convergence", columns,
+        title="How the fits went",
+        note=(
+            "Left to gain: log-likelihood that another step would be expected to add; far below 1 "
+            "is none. Log-likelihoods compare within one set of customers only."
+        ),
+    )  # fmt: skip
+
+
+def _size(value: float) -> str:
+    """A number of which only the size matters."""
+    if 0.01 <= value < 1e5:
+        return cell(value)
+    return f"{value:.0e}".replace("+", "").replace("-", MINUS)
+
+
+def influence(study: Study) -> tuple[Table, ...]:
+    """Customers on whom the fits behind the values lean most."""
+    unit = f" ({study.currency})" if study.currency else ""
+    out = []
+    for name, title, fit in (
+        ("purchases", study.name, study.value.purchases),
+        ("spend", study.value.spend.model.title, study.value.spend),
+    ):
+        frame = influential_customers(fit, study.base)
+        if frame.empty:
+            continue
+        out.append(
+            framed(
+                frame, f"influence-{name}",
+                [
+                    Column("customer", "customer_id"),
+                    Column("repeat purchases", "frequency", count),
+                    Column(f"mean value{unit}", "monetary_value", cell),
+                    Column("moves estimates by (s.e.)", "moves", cell),
+                ],
+                title=f"Customers on whom {title} leans most",
+                note=(
+                    "Above 2 standard errors, look at the customer: a reseller, a shared account, "
+                    "a slip of the decimal point."
+                ),
+                most=5,
+            )
+        )  # fmt: skip
+    return tuple(out)
