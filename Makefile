@@ -15,7 +15,7 @@ test: $(STAMP)
 
 check: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check clvmodels tests benchmarks
+	$(BIN)/ruff format --check clvmodels tests benchmarks notebooks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -16,6 +16,7 @@ RATE = clv.DiscountRate(0.10, per="year")
 # what these return is a frame, a text or a mapping, which show themselves
 PLAIN = {
     "rfm_sql", "simulate_log", "describe_priors", "compare", "prior_sensitivity", "default_models",
+    "early_warnings", "influential_customers",
 }  # fmt: skip
 TAGS = {"p", "b", "br", "code", "table", "caption", "thead", "tbody", "tr", "th", "td", "ul", "li"}
 
@@ -148,6 +149,7 @@ def examples(log, rfm, split, tmp_path_factory):
                          ["1997-09-30"], "13 weeks", time_unit="week", value="value")
         ],
         "loo": [clv.loo(posterior, rfm)],
+        "customer_segments": [clv.customer_segments(value.fit(rfm).predict(rfm, "12 months"))],
         "prior_predictive": [clv.prior_predictive(bg, rfm, draws=20)],
         "simulation_based_calibration": [
             clv.simulation_based_calibration(clv.NBDModel(), clv.Laplace(draws=50), 60,

@@ -95,7 +95,7 @@ def penalties(peers: Mapping[str, Peer]) -> Iterator[Case]:
         "at maximum likelihood; ours has no penalizer, and needs none to converge",
         total,
         answers(peers, {"lifetimes": lambda: float(theirs(0.1)[repeat].sum())}),
-        f"{LIFETIMES}288",
+        f"{LIFETIMES}333",
     )
 
 
@@ -119,7 +119,7 @@ def likelihoods(peers: Mapping[str, Peer]) -> Iterator[Case]:
                 )
             },
         ),
-        f"{LIFETIMES}315",
+        f"{LIFETIMES}416",
     )
 
 

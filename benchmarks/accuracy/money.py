@@ -40,7 +40,7 @@ def no_mean(peers: Mapping[str, Peer]) -> Iterator[Case]:
         "v p / (q - 1) is a mean for q > 1 only",
         answered(lambda: float(fit.expected_spend(one)[0])),
         answers(peers, calls),
-        f"{LIFETIMES}378",
+        f"{LIFETIMES}370",
         lambda value: is_error(value) or value == np.inf,
     )
 
@@ -64,7 +64,7 @@ def missing_spend(peers: Mapping[str, Peer]) -> Iterator[Case]:
         "the population mean",
         answered(lambda: float(fit.expected_spend(one)[0])),
         answers(peers, {"lifetimes": theirs}),
-        f"{LIFETIMES}134",
+        f"{LIFETIMES}81",
     )
 
 
@@ -153,7 +153,7 @@ def alignment(peers: Mapping[str, Peer]) -> Iterator[Case]:
             )
         ),
         answers(peers, {"lifetimes": theirs}),
-        f"{LIFETIMES}93",
+        "pandas aligns Series by their indexes before it multiplies them",
         is_error,
     )
 

@@ -31,7 +31,7 @@ def spenders(x, m, **more):
 
 
 def heavy_tailed():
-    # lognormal spend with a standard deviation of 2 in logs (lifetimes #211, pymc-marketing #594)
+    # lognormal spend with a standard deviation of 2 in logs (pymc-marketing #594)
     rng = np.random.default_rng(0)
     x = rng.geometric(0.5, 2000)
     return spenders(x, np.exp(rng.normal(3, 2, 2000)))
