@@ -7,6 +7,8 @@ first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from clvmodels._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from clvmodels import exceptions as exceptions
     from clvmodels import textbook as textbook
@@ -86,7 +88,6 @@ if TYPE_CHECKING:
     from clvmodels.value.storage import load as load
     from clvmodels.value.textbook_model import TextbookModel as TextbookModel
 
-__version__ = "0.1.0"
 
 _HOME = {
     "datasets": "data.datasets",

@@ -1,14 +1,15 @@
 """Several splits of one log: what was known at each of some days, and what came after."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from clvmodels.data import expression
 from clvmodels.data.audit import count_rows
 from clvmodels.data.conventions import Conventions, Moment, ObservationEnd
 from clvmodels.data.log import Log, open_log
-from clvmodels.data.splits import CalibrationHoldoutSplit, split_at
+from clvmodels.data.splits import CalibrationHoldoutSplit, UncoveredError, check_cutoff, split_at
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.units import Horizon
 
@@ -33,7 +34,7 @@ class Fold(NamedTuple):
 def rolling_splits(
     transactions: Any,
     by: Conventions,
-    cutoffs: Sequence[Moment],
+    cutoffs: Iterable[Moment],
     horizon: Horizon,
     *,
     earlier: bool = False,
@@ -45,18 +46,22 @@ def rolling_splits(
     Raises
     ------
     ParameterError
-        If there is no cutoff, or one is given twice.
+        If there is no cutoff, or two fall on one day (hour).
     DataError
         If a cutoff lies outside the log, or the log does not cover its holdout.
     """
-    if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence) or not len(cutoffs):
+    asked = [] if isinstance(cutoffs, str) or not isinstance(cutoffs, Iterable) else list(cutoffs)
+    if not asked:
         raise ParameterError(f"cutoffs is a list of days, the last ones known; got {cutoffs!r}.")
     with open_log(transactions, by) as log:
-        days = [ObservationEnd.parse(cutoff, by.period, log.time_zone) for cutoff in cutoffs]
-        days.sort(key=lambda day: day.limit)
-        twice = {str(day) for k, day in enumerate(days) if day in days[:k]}
+        days = [ObservationEnd.parse(cutoff, by.period, log.time_zone) for cutoff in asked]
+        days.sort(key=lambda day: day.period)
+        twice = {str(b) for a, b in pairwise(days) if a.period == b.period}
         if twice:
-            raise ParameterError(f"Cutoffs are given twice: {', '.join(sorted(twice))}.")
+            raise ParameterError(
+                f"Cutoffs must lie a {by.period} or more apart; given twice: "
+                f"{', '.join(sorted(twice))}."
+            )
         span = log.source.fetch_row(log.rows.aggregate(**expression.span(log.rows)))
         if span["first"] is None:
             count_rows(log, None)  # says why there is nothing
@@ -64,17 +69,23 @@ def rolling_splits(
         for day in days:
             end = day.shift(round(horizon.to(by.period)), by.period)
             try:
+                check_cutoff(day, span)
                 split = split_at(log, day, end)
                 folds.append(Fold(split, _before(log, day, horizon) if earlier else None))
-            except DataError as error:
+            except UncoveredError as error:
                 broken[str(day)] = str(error)
     if broken:
         last = span["last"] - timedelta(days=horizon.to(by.period) * by.period.days)
+        remedy = (
+            f"choose cutoffs up to {last:%Y-%m-%d}, or a shorter horizon."
+            if last > span["first"]
+            else "no cutoff is left. Take a shorter horizon."
+        )
         told = " ".join(f"{day}: {reason}" for day, reason in list(broken.items())[:3])
         raise DataError(
             f"{len(broken)} of {len(days)} cutoffs cannot be used. {told} The log reaches from "
             f"{span['first']:%Y-%m-%d} to {span['last']:%Y-%m-%d}: with a holdout of "
-            f"{horizon}, choose cutoffs up to {last:%Y-%m-%d}, or a shorter horizon."
+            f"{horizon}, {remedy}"
         )
     return folds
 

@@ -230,11 +230,15 @@ zero_value, missing_value, missing_keys, include_first_value, litt, calendar, ke
         return split_at(log, start, end)
 
 
+class UncoveredError(DataError):
+    """The log does not reach from before the cutoff to the end of the holdout."""
+
+
 def split_at(log: Log, cutoff: ObservationEnd, end: ObservationEnd) -> CalibrationHoldoutSplit:
     """Split an open log at `cutoff`, with a holdout to `end`."""
     by = log.by
     counts = count_rows(log, end)
-    _check_cutoff(cutoff, counts)
+    check_cutoff(cutoff, counts)
     periods = (end.period - cutoff.period) // timedelta(days=by.period.days)
     if periods < 1:
         raise DataError(f"The holdout ends ({end}) less than a {by.period} after the cutoff.")
@@ -276,10 +280,11 @@ def split_at(log: Log, cutoff: ObservationEnd, end: ObservationEnd) -> Calibrati
     )
 
 
-def _check_cutoff(cutoff: ObservationEnd, counts: dict[str, Any]) -> None:
+def check_cutoff(cutoff: ObservationEnd, counts: dict[str, Any]) -> None:
+    """Refuse a cutoff that no purchase precedes, or none follows."""
     first, last = counts["first"], counts["last"]
     if not cutoff.includes(first) or cutoff.includes(last):
-        raise DataError(
+        raise UncoveredError(
             f"The cutoff ({cutoff}) must lie between the first purchase of the log, "
             f"{first:%Y-%m-%d %H:%M}, and the last, {last:%Y-%m-%d %H:%M}."
         )
@@ -291,7 +296,7 @@ def _check_coverage(log: Log, end: ObservationEnd, counts: dict[str, Any]) -> li
     silent, usual = silence_at_end(log, end, counts)
     if silent > usual:
         reached = ObservationEnd.after(counts["last"], period).period
-        raise DataError(
+        raise UncoveredError(
             f"The log ends {silent:,} {period}s before the holdout ({end}) and was never silent "
             f"for more than {usual:,}: it does not cover the holdout. End the holdout with the "
             f"log, holdout_end='{reached:%Y-%m-%d}'."

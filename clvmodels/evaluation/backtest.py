@@ -1,9 +1,8 @@
 """Every method, at every one of several days in the past, judged by what came after."""
 
-import inspect
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -25,8 +24,9 @@ from clvmodels.data.conventions import (
 from clvmodels.data.folds import Fold, rolling_splits
 from clvmodels.data.splits import CalibrationHoldoutSplit
 from clvmodels.evaluation.backtest_result import Backtest, Trial
-from clvmodels.evaluation.entries import Entry, is_own, kind_of, learns, named, purchases_of
+from clvmodels.evaluation.entries import Entry, kind_of, learns, named, purchases_of
 from clvmodels.evaluation.judging import Grouping, groupings_of, judge
+from clvmodels.evaluation.kept_work import can_travel, kept_outcome, key_of, prepare
 from clvmodels.evaluation.outcomes import Outcome, outcome
 from clvmodels.exceptions import ParameterError
 from clvmodels.models.fitted import check_level
@@ -41,7 +41,7 @@ _PATIENCE: Final = 3.0  # seconds of work that starting further processes would 
 def backtest(
     models: Mapping[str, Entry] | Iterable[Entry],
     transactions: Any,
-    cutoffs: Sequence[Moment],
+    cutoffs: Iterable[Moment],
     horizon: HorizonLike,
     *,
     time_unit: TimeUnit | str,
@@ -72,9 +72,9 @@ def backtest(
     revenue, as in `compare_holdout`.
 
     A method that fails at a cutoff is listed with the reason, and the others go on; what it warns
-    of is in its note. A method that is not part of this package is fitted once more at the first
-    cutoff, to the same histories under other customer ids: if it foresees something else then, it
-    knows more than the histories, and fails.
+    of is in its note. A method that is not part of this package is fitted once more, to the same
+    histories under other customer ids: if it foresees something else then, it knows more than the
+    histories, and fails.
 
     Parameters
     ----------
@@ -85,26 +85,30 @@ def backtest(
         `default_models` gives the usual league.
     transactions : pandas, polars or Arrow table, Ibis table, or path
         The log, as for `rfm_summary`.
-    cutoffs : sequence of date, datetime or str
+    cutoffs : iterable of date, datetime or str
         Last days of the calibrations.
     horizon : Horizon or str
         Length of every holdout, such as "39 weeks"; the log must cover the last one.
     time_unit, customer_id, date, value, date_format, time_zone, refunds, zero_value, \
 missing_value, missing_keys, include_first_value, calendar, keep
         As for `rfm_summary`.
+        What is kept must have been known at every cutoff: a column worked out from the whole log
+        tells methods of the holdout.
     by : sequence of str
-        Columns of the log by whose values the metrics are told apart too, such as a segment.
+        Columns of the log by whose values the metrics are told apart too, such as a segment;
+        customers without a value belong to no group.
     level : float
         Probability of the prediction intervals, and of those of differences.
     seed : int
         Of the resampling of customers that standard errors come from.
     jobs : int, optional
         Processes to work in; as many as there are cores (up to 8) if not given. Others than the
-        first are started once three seconds have gone by.
+        first are started when a method is done and three seconds have gone by.
     resume : str or Path, optional
         A folder in which finished work is kept: call again with it after an interruption, or with
-        another method, and only what is missing is done. It is joblib's cache: use a folder of
-        your own, and delete it when you are done.
+        another method, and only what is missing is done. A method of your own is done anew when
+        its module has changed, though not when only what it imports has. The folder is joblib's
+        cache: use one of your own, which nobody else writes to, and delete it when you are done.
     progress : bool, optional
         Show a bar; in notebooks and terminals if not given.
 
@@ -115,7 +119,8 @@ missing_value, missing_keys, include_first_value, calendar, keep
     Raises
     ------
     ParameterError
-        If there is no method, two have the same name, or one has been fitted already.
+        If there is no method, two have the same name, one has been fitted already, or `resume`
+        cannot be a folder.
     DataError
         If a cutoff lies outside the log, or the log does not cover its holdout.
 
@@ -155,9 +160,10 @@ missing_value, missing_keys, include_first_value, calendar, keep
         calendar=calendar,
         keep=tuple(dict.fromkeys([*keep, *by])),
     )
+    folder = None if resume is None else prepare(resume)
     earlier = any(learns(entry) for entry in entries.values())
     folds = rolling_splits(transactions, conventions, cutoffs, length, earlier=earlier)
-    tasks = _tasks(entries, folds, tuple(by), level, seed, resume)
+    tasks = _tasks(entries, folds, tuple(by), level, seed, folder)
     done = {(t.method, t.cutoff): t for t in _shown(_work(tasks, workers), len(tasks), progress)}
     splits = [fold.split for fold in folds]
     return Backtest(
@@ -170,7 +176,7 @@ missing_value, missing_keys, include_first_value, calendar, keep
 
 
 class _Task(NamedTuple):
-    """One method at one cutoff, and how to judge it."""
+    """One method at one cutoff, and how to judge it; kept in a folder, if there is one."""
 
     method: str
     cutoff: int
@@ -181,62 +187,41 @@ class _Task(NamedTuple):
     place: IntArray
     customers: int
     seed: int
-    folder: str | Path | None
+    folder: Path | None
 
     def run(self) -> Trial:
         """Fit, foresee and judge."""
         try:
             found = self._outcome()
+            scores = judge(
+                found, self.fold.split, self.groupings, self.place, self.customers, self.seed
+            )
         except Exception as error:  # whatever a method raises, the others are still wanted
-            return Trial(self.method, self.cutoff, None, [], f"{type(error).__name__}: {error}")
-        split = self.fold.split
-        scores = judge(found, split, self.groupings, self.place, self.customers, self.seed)
+            return self.failed(error)
         return Trial(self.method, self.cutoff, found, scores, "")
 
+    def failed(self, error: Exception) -> Trial:
+        """What is left of it."""
+        return Trial(self.method, self.cutoff, None, [], f"{type(error).__name__}: {error}")
+
     def _outcome(self) -> Outcome:
-        check_leaks = self.cutoff == 0 and not is_own(self.entry)
+        key = None if self.folder is None else key_of(self.entry, self.fold, self.level)
+        entry = _copied(self.entry)
         if self.folder is None:
-            return outcome(self.entry, self.fold, self.level, check_leaks)
-        from joblib import Memory
-
-        kept = Memory(self.folder, verbose=0).cache(_kept_outcome, ignore=["fold"])
-        what = _fingerprint(self.fold), _code(self.entry)
-        found: Outcome = kept(self.entry, self.fold, self.level, check_leaks, what)
-        return found
-
-
-def _kept_outcome(
-    entry: Entry, fold: Fold, level: float, check_leaks: bool, what: tuple[list[Any], str]
-) -> Outcome:
-    """What is kept in the folder, and found again by all arguments but the fold itself."""
-    return outcome(entry, fold, level, check_leaks)
+            return outcome(entry, self.fold, self.level)
+        if key is not None:
+            return kept_outcome(self.folder, key, entry, self.fold, self.level)
+        found = outcome(entry, self.fold, self.level)
+        note = f"{found.forecast.note} Not kept in the folder: it cannot be pickled.".strip()
+        return found._replace(forecast=found.forecast._replace(note=note))
 
 
-def _fingerprint(fold: Fold) -> list[Any]:
-    """What tells folds apart; to seven digits, since engines add amounts up in any order."""
-    out: list[Any] = []
-    for split in fold:
-        if split is not None:
-            data = split.calibration
-            held = split.holdout_purchases, split.holdout_value
-            known = data.frequency, data.recency, data.T, data.monetary_value, data.litt
-            arrays = (data.customer_id, *known, *data.columns.values(), *held)
-            out += [
-                values.astype(np.float32) if values.dtype.kind == "f" else values
-                for values in arrays
-                if values is not None
-            ]
-            out += [split.horizon, data.time_unit, *data.columns]
-    return out
-
-
-def _code(entry: Entry) -> str:
-    """Version of this package, and source of a method of the user's own where there is any."""
-    package = version("clvmodels")
+def _copied(entry: Entry) -> Entry:
+    """A copy, since what one cutoff leaves in a method is nothing to the next."""
     try:
-        return package + ("" if is_own(entry) else inspect.getsource(type(entry)))
-    except (OSError, TypeError):  # typed into an interpreter
-        return package
+        return deepcopy(entry)
+    except Exception:  # what holds a lock or a connection cannot be copied
+        return entry
 
 
 def _tasks(
@@ -245,7 +230,7 @@ def _tasks(
     by: tuple[str, ...],
     level: float,
     seed: int,
-    folder: str | Path | None,
+    folder: Path | None,
 ) -> list[_Task]:
     import pandas as pd
 
@@ -262,18 +247,30 @@ def _tasks(
     return out
 
 
-def _work(tasks: Iterable[_Task], workers: int) -> Iterator[Trial]:
+def _work(tasks: Sequence[_Task], workers: int) -> Iterator[Trial]:
     """Results as they come: from this process, and from others where the work is long."""
-    rest, start = iter(tasks), time.monotonic()
+    rest, start = list(tasks), time.monotonic()
+    while rest and (workers == 1 or time.monotonic() - start <= _PATIENCE):
+        yield rest.pop(0).run()
+    yield from _in_processes([task for task in rest if can_travel(task.entry)], workers)
     for task in rest:
-        yield task.run()
-        if workers > 1 and time.monotonic() - start > _PATIENCE:
-            break
-    if remaining := list(rest):
-        from joblib import Parallel, delayed
+        if not can_travel(task.entry):
+            yield task.run()
 
-        pool = Parallel(workers, return_as="generator_unordered")
-        yield from pool(delayed(_Task.run)(task) for task in remaining)
+
+def _in_processes(tasks: Sequence[_Task], workers: int) -> Iterator[Trial]:
+    if not tasks:
+        return
+    from joblib import Parallel, delayed
+
+    waiting = {(task.method, task.cutoff): task for task in tasks}
+    pool = Parallel(workers, return_as="generator_unordered")
+    try:
+        for trial in pool(delayed(_Task.run)(task) for task in tasks):
+            del waiting[trial.method, trial.cutoff]
+            yield trial
+    except Exception as error:  # a process has died, out of memory perhaps
+        yield from (task.failed(error) for task in waiting.values())
 
 
 def _shown(trials: Iterable[Trial], count: int, progress: bool | None) -> Iterator[Trial]:

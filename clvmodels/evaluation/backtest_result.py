@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 import numpy as np
 
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL: Final = "all"
+_HANDFUL: Final = 5  # customers of whom too few are drawn to tell how sure a metric is
 FAILED: Final = "failed"
 _COLUMNS: Final = [
     "method", "kind", "cutoff", "group", "customers", "quantity", "metric", "value", "se", "note",
 ]  # fmt: skip
-Gap: TypeAlias = tuple[float, FloatArray]
-"""A difference, and that of every resample."""
-
 _COUNTS: Final = ("log_score", "crps", "pit_lo", "pit_hi", "lo", "hi")
 _MONEY: Final = ("value_crps", "value_lo", "value_hi")
+_FORESEEN: Final = [
+    "method", "cutoff", "customer_id", "frequency", "predicted_purchases", "predicted_value",
+    "actual_purchases", "actual_value", "p_active", *_COUNTS, *_MONEY,
+]  # fmt: skip
 
 
 class Trial(NamedTuple):
@@ -85,8 +87,8 @@ class Backtest:
         Columns method, kind, cutoff (last day known), group ("all", "frequency 0" to
         "frequency 7+" by repeat purchases known at the cutoff, and a group for each value of the
         columns in `by`), customers, quantity ("purchases", "value", "active"), metric, value, se
-        (customers are taken as a sample, predictions as given), note. A method that failed has one
-        row with the metric "failed", and the reason in its note.
+        (customers are taken as a sample, predictions as given; NaN for fewer than 5), note. A
+        method that failed has one row with the metric "failed", and the reason in its note.
         """
         import pandas as pd
 
@@ -99,7 +101,7 @@ class Backtest:
                 continue
             note = trial.found.forecast.note
             for s in trial.scores:
-                error = _spread(s.drawn)
+                error = _spread(s.drawn, s.customers)
                 own = s.group, s.customers, s.quantity, s.metric, s.value, error, note
                 rows.append((*head, *own))
         return pd.DataFrame(rows, columns=_COLUMNS)
@@ -136,7 +138,7 @@ class Backtest:
             columns |= {n: np.nan if counts is None else getattr(counts, n) for n in _COUNTS}
             columns |= {n: np.nan if money is None else getattr(money, n) for n in _MONEY}
             parts.append(pd.DataFrame(columns))
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_FORESEEN)
 
     @property
     def failures(self) -> "pd.DataFrame":
@@ -161,7 +163,7 @@ class Backtest:
             One row per method: method, kind, cutoffs (at how many it succeeded), then each metric
             and its standard error, such as rmse and rmse_se. Standard errors count a customer who
             is there at several cutoffs as one. Means over other cutoffs cannot be compared: see
-            `differences`.
+            `differences`. Biases of opposite sign cancel.
 
         Raises
         ------
@@ -179,9 +181,8 @@ class Backtest:
             row["cutoffs"] = max(map(len, own.values()), default=0)
             for name in names:
                 scores = list(own.get(name, {}).values())
-                row[name] = np.mean([s.value for s in scores]) if scores else np.nan
-                drawn = [s.drawn for s in scores]
-                row[f"{name}_se"] = _spread(np.mean(drawn, axis=0)) if scores else np.nan
+                value, *drawn = _together(scores) if scores else [np.nan]
+                row |= {name: value, f"{name}_se": _spread(np.array(drawn), _customers(scores))}
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -198,7 +199,8 @@ class Backtest:
         Parameters
         ----------
         metric, quantity, group : str
-            As in `frame`. Of the bias, its distance from 0.
+            As in `frame`. Of the bias, its distance from 0: of its mean over the cutoffs, where
+            they are taken together.
         against : str, optional
             The method to compare with; the best one if not given, of those with most cutoffs.
         by_cutoff : bool
@@ -223,7 +225,8 @@ class Backtest:
             name: own[metric] for name, own in self._drawn(quantity, group).items() if metric in own
         }
         if not by_method:
-            known = ", ".join(sorted(set(self.frame["metric"]) - {FAILED}))
+            there = self.frame[self.frame["quantity"] == quantity]["metric"]
+            known = ", ".join(there.unique())
             raise ParameterError(f"No method has {metric!r} of {quantity}; there are {known}.")
         if metric in ("coverage", "coverage_expected", "width"):
             raise ParameterError(f"{metric} is neither good nor bad by itself; compare crps.")
@@ -235,18 +238,18 @@ class Backtest:
         for method, own in by_method.items():
             if method == against:
                 continue
-            gaps = {
-                k: _gap(score, by_method[against][k], metric)
-                for k, score in own.items()
-                if k in by_method[against]
-            }
+            both = [(own[k], by_method[against][k], k) for k in own if k in by_method[against]]
             if by_cutoff:
-                each: list[tuple[Any, Gap]] = [(self.cutoffs[k], gap) for k, gap in gaps.items()]
+                each: list[tuple[Any, list[list[Score]]]] = [
+                    (self.cutoffs[k], [pair]) for *pair, k in both
+                ]
             else:
-                each = [(len(gaps), _mean_gap(list(gaps.values())))] if gaps else []
-            for which, (value, drawn) in each:
-                se = _spread(drawn)
-                rows.append((method, against, which, value, se, value - z * se, value + z * se))
+                each = [(len(both), [pair for *pair, _ in both])]
+            for which, pairs in each:
+                value, drawn = _gap(pairs, metric) if pairs else (np.nan, np.empty(0))
+                se = _spread(drawn, _customers([one for one, _ in pairs]))
+                limits = (-np.inf, np.inf) if se == np.inf else (value - z * se, value + z * se)
+                rows.append((method, against, which, value, se, *limits))
         over = "cutoff" if by_cutoff else "cutoffs"
         columns = ["method", "against", over, "difference", "se", "lo", "hi"]
         return pd.DataFrame(rows, columns=columns)
@@ -319,22 +322,33 @@ class Backtest:
         return [f"{t.method}, {days[t.cutoff]:%Y-%m-%d}: {t.error}" for t in self.trials if t.error]
 
 
-def _spread(drawn: FloatArray) -> float:
-    """Standard deviation over resamples; infinite where the metric is in some."""
+def _together(scores: Sequence[Score]) -> FloatArray:
+    """Mean over cutoffs of a metric, then that of every resample."""
+    mean: FloatArray = np.mean([np.append(s.value, s.drawn) for s in scores], axis=0)
+    return mean
+
+
+def _customers(scores: Sequence[Score]) -> int:
+    return max((s.customers for s in scores), default=0)
+
+
+def _spread(drawn: FloatArray, customers: int) -> float:
+    """Standard error from resamples; infinite where the metric is in some, NaN for a handful."""
     known = drawn[~np.isnan(drawn)]
+    if customers < _HANDFUL or len(known) <= SAMPLES // 2:
+        return np.nan
     if not np.isfinite(known).all():
         return np.inf
-    return float(np.std(known, ddof=1)) if len(known) > SAMPLES // 2 else np.nan
+    # resampling n customers, like their variance over n, is too sure by one of them
+    return float(np.std(known, ddof=1) * np.sqrt(customers / (customers - 1)))
 
 
-def _gap(one: Score, other: Score, metric: str) -> Gap:
-    value = float(_size(one.value, metric) - _size(other.value, metric))
-    return value, _size(one.drawn, metric) - _size(other.drawn, metric)
-
-
-def _mean_gap(gaps: Sequence[Gap]) -> Gap:
-    values, drawn = zip(*gaps, strict=True)
-    return float(np.mean(values)), np.mean(drawn, axis=0)
+def _gap(pairs: Sequence[Sequence[Score]], metric: str) -> tuple[float, FloatArray]:
+    """What sets two methods apart, as means over cutoffs; and in every resample."""
+    ones, others = (_size(_together(scores), metric) for scores in zip(*pairs, strict=True))
+    with np.errstate(invalid="ignore"):  # infinite both: no difference
+        gaps = np.where(ones == others, 0.0, ones - others)
+    return float(gaps[0]), gaps[1:]
 
 
 def _told(value: float, error: float) -> str:

@@ -145,12 +145,24 @@ def named(models: Mapping[str, Entry] | Iterable[Entry]) -> dict[str, Entry]:
 
 
 def _check(name: str, entry: Entry) -> None:
+    if isinstance(entry, tuple) and not _is_pair(entry):
+        raise ParameterError(
+            f"{name!r} is no pair of a purchase model (or CLVModel) and a method, such as "
+            "(BetaGeoModel(), Laplace())."
+        )
     model = model_of(entry)
     parts = (model.purchases, model.spend) if isinstance(model, CLVModel) else (model,)
     if any(isinstance(part, FittedPurchases | FittedSpend) for part in parts):
         raise ParameterError(
             f"{name!r} has been fitted already, maybe to the purchases it is to be judged by. "
             "Give the model, not the fit; a method goes with it in a pair: (model, method)."
+        )
+    if isinstance(model, type):
+        raise ParameterError(f"{name!r} is a class. Make one of it: {model.__name__}().")
+    kind = getattr(model, "kind", "model")
+    if kind not in get_args(Kind):
+        raise ParameterError(
+            f"{name!r} calls itself {kind!r}; kinds are {', '.join(get_args(Kind))}."
         )
     if not isinstance(model, Rival | Learner):
         raise ParameterError(
@@ -159,9 +171,13 @@ def _check(name: str, entry: Entry) -> None:
         )
 
 
+def _is_pair(entry: tuple[object, ...]) -> bool:
+    return len(entry) == 2 and isinstance(entry[0], PurchaseModel | CLVModel)
+
+
 def title_of(entry: Entry) -> str:
     """What a method calls itself."""
-    if isinstance(entry, tuple):
+    if isinstance(entry, tuple) and len(entry) == 2:
         model, method = entry
         return f"{title_of(model)}, {type(method).__name__}"
     if isinstance(entry, CLVModel):
@@ -194,12 +210,14 @@ def kind_of(entry: Entry) -> Kind:
         return "textbook"
     default: Kind = "baseline" if isinstance(model, Baseline) else "model"
     said: Kind = getattr(model, "kind", default)
-    return said if said in get_args(Kind) else default
+    return said
 
 
 def is_own(entry: Entry) -> bool:
-    """Whether an entrant is known to rest on the histories alone."""
-    return isinstance(model_of(entry), PurchaseModel | CLVModel | TextbookModel | Baseline)
+    """Whether an entrant is of this package, and so known to rest on the histories alone."""
+    model = model_of(entry)
+    parts = (model.purchases, model.spend) if isinstance(model, CLVModel) else (model,)
+    return all(type(part).__module__.startswith("clvmodels.") for part in parts)
 
 
 def learns(entry: Entry) -> bool:

@@ -1,7 +1,7 @@
 """What fitted methods say of the same customers, in the same terms."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from clvmodels.value._sampling import add_in_quadrature, poisson_limits
 from clvmodels.value.clv import CLVModel, FittedCLV
 from clvmodels.value.correlated import FittedCorrelatedCLV
 from clvmodels.value.textbook_model import FittedTextbook, TextbookModel
-
-if TYPE_CHECKING:
-    pass
 
 
 class Forecast(NamedTuple):
@@ -86,6 +83,7 @@ def forecast(fit: Fitted, data: RFMSummary, horizon: Horizon) -> Forecast:
         note = _discounting(fit) if fit.model.discounts else ""
         fit = replace(fit, model=replace(fit.model, margin=1.0, acquisition_cost=0.0))
     table = fit.predict(data, horizon, level=0.9)
+    _require_columns(table, ("customer_id", "expected_purchases"))
     if not np.array_equal(table["customer_id"], data.customer_id):
         raise DataError("The method's rows are not the customers of the summary in its order.")
     known = {
@@ -95,6 +93,15 @@ def forecast(fit: Fitted, data: RFMSummary, horizon: Horizon) -> Forecast:
     }
     found = known["expected_purchases"], known.get("clv"), known.get("p_active")
     return _checked(data, Forecast(*found, note))
+
+
+def _require_columns(table: object, names: tuple[str, ...]) -> None:
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise DataError(f"predict must give a pandas DataFrame, not {type(table).__name__}.")
+    if missing := [name for name in names if name not in table]:
+        raise DataError(f"What predict gives lacks the columns {', '.join(missing)}.")
 
 
 def _checked(data: RFMSummary, found: Forecast) -> Forecast:

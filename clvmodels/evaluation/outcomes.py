@@ -1,24 +1,18 @@
 """What one method said of each customer at one cutoff, beside what the customer did."""
 
 import warnings
-from dataclasses import replace
-from typing import Final, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.data.folds import Fold
-from clvmodels.data.summary import RFMSummary
-from clvmodels.evaluation.entries import Entry, Fitted, fit_entry
+from clvmodels.evaluation.entries import Entry, Fitted, fit_entry, is_own
 from clvmodels.evaluation.forecasts import Forecast, forecast
+from clvmodels.evaluation.leaks import require_blind
 from clvmodels.evaluation.predictive import CountDistribution
 from clvmodels.evaluation.predictive_money import RevenueDistribution
-from clvmodels.exceptions import FitError
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.value.clv import FittedCLV
 from clvmodels.value.correlated import FittedCorrelatedCLV
-
-_ALIKE: Final = 1e-9  # relative: predictions of the same histories, but for rounding
 
 
 class Counts(NamedTuple):
@@ -66,8 +60,10 @@ class Outcome(NamedTuple):
     money: Money | None
 
 
-def outcome(entry: Entry, fold: Fold, level: float, check_leaks: bool) -> Outcome:
+def outcome(entry: Entry, fold: Fold, level: float) -> Outcome:
     """Fit an entrant to what was known at a cutoff, and let it foresee the holdout.
+
+    One that is not of this package is fitted once more, to the same histories under other ids.
 
     Parameters
     ----------
@@ -75,8 +71,6 @@ def outcome(entry: Entry, fold: Fold, level: float, check_leaks: bool) -> Outcom
     fold : Fold
     level : float
         Probability of the prediction intervals.
-    check_leaks : bool
-        Fit it once more, to the same histories under other ids.
 
     Raises
     ------
@@ -90,8 +84,8 @@ def outcome(entry: Entry, fold: Fold, level: float, check_leaks: bool) -> Outcom
         data, horizon = fold.split.calibration, fold.split.horizon
         fit = fit_entry(entry, data, fold.earlier)
         found = forecast(fit, data, horizon)
-        if check_leaks:
-            _require_blind(entry, fold, found)
+        if not is_own(entry):
+            require_blind(entry, fold, found)
         purchases = _purchases(fit)
         counts, money = None, None
         if purchases is not None:
@@ -126,47 +120,3 @@ def _purchases(fit: Fitted) -> FittedPurchases | None:
     if isinstance(fit, FittedCLV | FittedCorrelatedCLV):
         return fit.purchases
     return fit if isinstance(fit, FittedPurchases) else None
-
-
-def _require_blind(entry: Entry, fold: Fold, found: Forecast) -> None:
-    """Fit to the same histories under other ids: what rests on them foresees the same.
-
-    Who looks the future up, in a log kept from elsewhere, does so by id.
-    """
-    others = _under_other_ids(fold)
-    if _same(found, _again(entry, others)):
-        return
-    if not _same(found, _again(entry, fold)):
-        return  # chance is at work: two fits to the same data differ as well
-    raise FitError(
-        "It foresees something else when customers have other ids, so it knows more of them than "
-        "their histories, maybe the holdout itself. What was known at the cutoff and is the same "
-        "in all rows of a customer can be kept from the log: keep=[...]."
-    )
-
-
-def _again(entry: Entry, fold: Fold) -> Forecast:
-    data = fold.split.calibration
-    return forecast(fit_entry(entry, data, fold.earlier), data, fold.split.horizon)
-
-
-def _under_other_ids(fold: Fold) -> Fold:
-    ids = fold.split.calibration.customer_id
-    order = np.random.default_rng(0).permutation(len(ids))
-    other = dict(zip(ids.tolist(), ids[order].tolist(), strict=True))
-
-    def renamed(data: RFMSummary) -> RFMSummary:
-        # refunds may have taken away since whom the earlier summary has
-        names = np.array([other.get(who, who) for who in data.customer_id.tolist()], ids.dtype)
-        return replace(data, customer_id=names)
-
-    earlier = fold.earlier
-    if earlier is not None:
-        earlier = replace(earlier, calibration=renamed(earlier.calibration))
-    return Fold(replace(fold.split, calibration=renamed(fold.split.calibration)), earlier)
-
-
-def _same(one: Forecast, other: Forecast) -> bool:
-    pairs = zip(one[:3], other[:3], strict=True)
-    known = [(a, b) for a, b in pairs if a is not None and b is not None]
-    return all(np.allclose(a, b, rtol=_ALIKE, atol=_ALIKE) for a, b in known)

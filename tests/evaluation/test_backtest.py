@@ -1,7 +1,9 @@
 """Rolling origins: no method sees the future, nobody is dropped, one failure stops nobody."""
 
+import threading
 import warnings
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -51,6 +53,9 @@ class Spy:
 
     seen: list
 
+    def __deepcopy__(self, memo):
+        return self
+
     def fit(self, data):
         self.seen.append(data)
         return ZeroBaseline().fit(data)
@@ -62,6 +67,9 @@ class Learns:
 
     seen: list
 
+    def __deepcopy__(self, memo):
+        return self
+
     def fit_split(self, split):
         self.seen.append(split)
         return MeanBaseline().fit(split.calibration)
@@ -71,13 +79,24 @@ class Learns:
 class Cheat:
     """Looks the holdout up by customer, in a log that it kept."""
 
-    after: pd.Series
+    log: pd.DataFrame
+    noise: float = 0.0
 
     def fit(self, data):
-        return self
+        after = self.log[self.log["date"] > data.observation_end]
+        return Looks(after.groupby("customer_id").size(), self.noise)
+
+
+@dataclass(frozen=True)
+class Looks:
+    """A cheat who has found what comes."""
+
+    after: pd.Series
+    noise: float
 
     def predict(self, data, horizon, level=0.9):
         made = self.after.reindex(data.customer_id).fillna(0).to_numpy(float)
+        made = made + self.noise * np.random.default_rng().random(len(made))
         return pd.DataFrame(
             {"customer_id": data.customer_id, "expected_purchases": made, "clv": 10 * made}
         )
@@ -90,6 +109,15 @@ class Breaks:
         if data.observation_end >= pd.Timestamp("1997-12-01"):
             raise RuntimeError("too late in the year")
         return SameRateBaseline().fit(data)
+
+
+class Odd:
+    """Says wrongly what it is."""
+
+    kind = "regresion"
+
+    def fit(self, data):
+        return ZeroBaseline().fit(data)
 
 
 # --- the literature's holdout ---
@@ -280,11 +308,41 @@ def test_learners_get_a_split_that_ends_at_the_cutoff(log):
     }
 
 
-def test_a_method_that_looks_the_future_up_is_caught(log):
-    after = log[log["date"] > CUTOFFS[0]].groupby("customer_id").size()
-    found = run([Cheat(after), SameRateBaseline()], log, CUTOFFS[:1], jobs=1)
-    assert found.failures["method"].tolist() == ["Cheat"]
-    assert "other ids" in found.failures["error"].iloc[0]
+@pytest.mark.parametrize("noise", [0.0, 1e-6])
+def test_a_method_that_looks_the_future_up_is_caught(log, noise):
+    found = run({"cheat": Cheat(log, noise), "same": SameRateBaseline()}, log, jobs=1)
+    # at every cutoff: nothing of it is in the league
+    assert found.failures["method"].tolist() == ["cheat", "cheat"]
+    assert found.failures["error"].str.contains("other ids").all()
+    assert found.league().set_index("method")["cutoffs"].to_dict() == {"cheat": 0, "same": 2}
+
+
+def test_ids_of_any_kind_can_be_others(log):
+    """Texts, and whole numbers next to the largest there are."""
+    for ids in (log["customer_id"].astype(str), log["customer_id"] + (2**63 - 5000)):
+        own = log.assign(customer_id=ids)
+        found = run({"cheat": Cheat(own), "honest": Sorts()}, own, CUTOFFS[:1], jobs=1)
+        assert found.failures["method"].tolist() == ["cheat"]
+
+
+@dataclass(frozen=True)
+class Sorts:
+    """Honest, though it sorts by id and then draws at random."""
+
+    def fit(self, data):
+        rows = data.to_pandas().sort_values("customer_id").sample(frac=0.5, random_state=1)
+        return Rate(rows["frequency"].sum() / rows["T"].sum())
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One rate for all."""
+
+    weekly: float
+
+    def predict(self, data, horizon, level=0.9):
+        made = np.full(len(data), self.weekly * horizon.to("week"))
+        return pd.DataFrame({"customer_id": data.customer_id, "expected_purchases": made})
 
 
 def test_chance_is_no_leak(log):
@@ -357,6 +415,7 @@ def test_warnings_are_in_the_note(log):
         (["1999-01-01"], "13 weeks", "must lie between the first purchase"),
         (["1997-09-30", "1998-06-01"], "13 weeks", "choose cutoffs up to 1998-03-29"),
         (["1997-09-30"], "60 weeks", "or a shorter horizon"),
+        (["1997-09-30"], "80 weeks", "no cutoff is left. Take a shorter horizon"),
     ],
 )
 def test_cutoffs_that_the_log_does_not_cover(log, cutoffs, horizon, text):
@@ -374,6 +433,16 @@ def test_cutoffs_that_the_log_does_not_cover(log, cutoffs, horizon, text):
         ([ZeroBaseline()], {"cutoffs": []}, "list of days"),
         ([ZeroBaseline()], {"cutoffs": "1997-09-30"}, "list of days"),
         ([ZeroBaseline()], {"cutoffs": ["1997-09-30", "1997-09-30"]}, "given twice"),
+        (
+            [ZeroBaseline()],
+            {"cutoffs": ["1997-09-30", datetime(1997, 9, 30, 12)]},
+            "a day or more apart",
+        ),
+        ([ZeroBaseline], {}, "is a class. Make one of it: ZeroBaseline()"),
+        ([(clv.BetaGeoModel(), clv.MLE(), 1)], {}, "no pair"),
+        ([(ZeroBaseline(), clv.MLE())], {}, "no pair"),
+        ({"odd": Odd()}, {}, "calls itself 'regresion'; kinds are model"),
+        ([ZeroBaseline()], {"resume": __file__}, "cannot be a folder"),
         ([ZeroBaseline()], {"by": "segment"}, "list of column names"),
         ([ZeroBaseline()], {"jobs": 0}, "jobs must be a whole number"),
         ([ZeroBaseline()], {"level": 1.5}, "level"),
@@ -400,14 +469,14 @@ class Interrupted:
 
 
 def test_an_interrupted_backtest_goes_on(log, tmp_path, monkeypatch):
-    from clvmodels.evaluation import backtest as module
+    from clvmodels.evaluation import kept_work as module
 
     done = []
     outcome = module.outcome
 
-    def counted(entry, fold, level, check_leaks):
+    def counted(entry, fold, level):
         done.append((type(entry).__name__, fold.split.calibration.observation_end))
-        return outcome(entry, fold, level, check_leaks)
+        return outcome(entry, fold, level)
 
     monkeypatch.setattr(module, "outcome", counted)
     models = {"BG/NBD": clv.BetaGeoModel(), "last": Interrupted()}
@@ -425,6 +494,63 @@ def test_an_interrupted_backtest_goes_on(log, tmp_path, monkeypatch):
     run({"BG/NBD": clv.ModifiedBetaGeoModel()}, log, jobs=1, resume=tmp_path)
     run({"BG/NBD": clv.BetaGeoModel()}, log, horizon="12 weeks", jobs=1, resume=tmp_path)
     assert len(done) == 4
+
+
+def test_what_was_kept_is_not_taken_for_another_calendar(log, tmp_path):
+    def months(after):
+        start = pd.Series(pd.date_range("1997-01-01", periods=18, freq="MS"))
+        level = np.where(start > "1997-09-30", after, 1.0)
+        return clv.CalendarIndex.from_frame(pd.DataFrame({"date": start, "index": level}))
+
+    for pace in (1.4, 0.6):
+        fresh, kept = (
+            run([clv.NBDModel()], log, CUTOFFS[:1], calendar=months(pace), jobs=1, resume=folder)
+            for folder in (None, tmp_path)
+        )
+        pd.testing.assert_frame_equal(kept.frame, fresh.frame)
+
+
+def test_what_was_kept_is_not_taken_for_a_method_that_was_edited(log, tmp_path):
+    def notebook_cell(factor):
+        scope = {"__name__": "__main__", "ZeroBaseline": ZeroBaseline, "Rate": Rate}
+        exec(f"class Mine:\n    def fit(self, data):\n        return Rate({factor})", scope)
+        return scope["Mine"]()
+
+    biases = [
+        run({"mine": notebook_cell(f)}, log, CUTOFFS[:1], jobs=1, resume=tmp_path).league()["bias"]
+        for f in (0.01, 0.02, 0.01)
+    ]
+    assert biases[1][0] > biases[0][0] == biases[2][0]
+
+
+class Locked:
+    """Cannot be pickled, nor copied."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def fit(self, data):
+        return ZeroBaseline().fit(data)
+
+
+def test_methods_that_cannot_be_pickled_are_done_here(log, tmp_path, monkeypatch):
+    kept = run([Locked()], log, CUTOFFS[:1], jobs=1, resume=tmp_path)
+    assert kept.failures.empty
+    assert kept.frame["note"].unique().tolist() == ["Not kept in the folder: it cannot be pickled."]
+    monkeypatch.setattr("clvmodels.evaluation.backtest._PATIENCE", 0.0)
+    assert run([Locked()], log, jobs=2).failures.empty
+
+
+def test_what_a_method_learns_at_one_cutoff_is_nothing_to_the_next(log):
+    class Remembers:
+        fits = 0
+
+        def fit(self, data):
+            self.fits += 1
+            return Rate(self.fits)
+
+    found = run([Remembers()], log, jobs=1)
+    assert found.predictions.groupby("cutoff")["predicted_purchases"].max().tolist() == [13, 13]
 
 
 @pytest.mark.slow
@@ -480,13 +606,28 @@ def test_differences_are_paired(found):
     assert own["lo"] < own["difference"] < own["hi"]
 
 
+def test_the_bias_of_all_cutoffs_is_its_mean(found):
+    league = found.league().set_index("method")["bias"].abs()
+    gaps = found.differences("bias", against="same").set_index("method")["difference"]
+    assert gaps.to_dict() == pytest.approx((league - league["same"]).drop("same").to_dict())
+    assert (found.differences("bias")["difference"] >= 0).all()
+
+
+def test_infinite_twice_is_no_difference(log):
+    never = {"one": ZeroBaseline(), "two": ZeroBaseline(), "model": clv.NBDModel()}
+    gaps = run(never, log, jobs=1).differences("poisson_deviance", against="one")
+    assert gaps.set_index("method")[["difference", "lo", "hi"]].to_numpy().tolist() == [
+        [0.0, 0.0, 0.0],
+        [-np.inf, -np.inf, np.inf],
+    ]
+
+
 def test_differences_take_the_best_by_default(found):
     league = found.league().set_index("method")
     assert found.differences("crps")["against"].unique() == [league["crps"].idxmin()]
     assert found.differences("spearman")["against"].unique() == [league["spearman"].idxmax()]
     nearest = league["bias"].abs().idxmin()
     assert found.differences("bias")["against"].unique() == [nearest]
-    assert (found.differences("bias")["difference"] >= 0).sum() >= 5  # all but chance at a cutoff
 
 
 @pytest.mark.parametrize(
@@ -501,6 +642,50 @@ def test_differences_take_the_best_by_default(found):
 def test_differences_that_there_are_not(found, arguments, text):
     with pytest.raises(ParameterError, match=text):
         found.differences(**arguments)
+
+
+def test_a_handful_of_customers_has_no_standard_error(log):
+    some = log[log["customer_id"].isin(log["customer_id"].unique()[:60])]
+    found = run([SameRateBaseline()], some, jobs=1)
+    few = found.frame["customers"] < 5
+    assert few.any()
+    assert found.frame[few]["se"].isna().all()
+    assert found.frame[~few & np.isfinite(found.frame["value"])]["se"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (lambda ids: {"expected_purchases": 1}, "must give a pandas DataFrame, not dict"),
+        (lambda ids: pd.DataFrame({"customer_id": ids}), "lacks the columns expected_purchases"),
+        (
+            lambda ids: pd.DataFrame({"customer_id": ids[::-1], "expected_purchases": 1.0}),
+            "not the customers of the summary in its order",
+        ),
+        (
+            lambda ids: pd.DataFrame({"customer_id": ids, "expected_purchases": np.inf}),
+            "no finite value",
+        ),
+    ],
+)
+def test_predictions_that_cannot_be_used(log, table, text):
+    class Odd:
+        def fit(self, data):
+            return self
+
+        def predict(self, data, horizon, level=0.9):
+            return table(data.customer_id)
+
+    found = run([Odd()], log, CUTOFFS[:1], jobs=1)
+    assert text in found.failures["error"].iloc[0]
+    assert found.predictions.empty
+    assert "predicted_purchases" in found.predictions
+
+
+def test_columns_that_change_within_a_customer(log):
+    marked = log.assign(segment=np.arange(len(log)) % 2)
+    with pytest.raises(DataError, match="segment must have one value for each customer"):
+        run([ZeroBaseline()], marked, by=["segment"])
 
 
 def test_seeds_and_order_of_methods_do_not_matter(log):
