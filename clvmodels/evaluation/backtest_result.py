@@ -224,14 +224,14 @@ class Backtest:
         by_method = {
             name: own[metric] for name, own in self._drawn(quantity, group).items() if metric in own
         }
-        if not by_method:
+        if not by_method and any(trial.scores for trial in self.trials):
             there = self.frame[self.frame["quantity"] == quantity]["metric"]
             known = ", ".join(there.unique())
             raise ParameterError(f"No method has {metric!r} of {quantity}; there are {known}.")
         if metric in ("coverage", "coverage_expected", "width"):
             raise ParameterError(f"{metric} is neither good nor bad by itself; compare crps.")
         if against is None:
-            against = _best(by_method, metric)
+            against = _best(by_method, metric) if by_method else ""
         elif against not in by_method:
             raise ParameterError(f"{against!r} has no {metric}; use one of {', '.join(by_method)}.")
         z, rows = normal_quantile(self.level), []

@@ -1,16 +1,16 @@
 """The league table: every method against purchases that nobody fitted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, final, get_args
 
 import numpy as np
-from scipy.special import ndtri
 
 from clvmodels._files import whole_file
 from clvmodels._notebook import captioned, headed, listed
-from clvmodels._typing import FloatArray
+from clvmodels.data.splits import CalibrationHoldoutSplit
+from clvmodels.evaluation.backtest_result import Backtest, Trial
 from clvmodels.evaluation.entries import (
     Entry,
     Fitted,
@@ -19,18 +19,20 @@ from clvmodels.evaluation.entries import (
     kind_of,
 )
 from clvmodels.evaluation.forecasts import Claim, Forecast, forecast, lifetime_claim, with_money
-from clvmodels.evaluation.scoring import METRICS, paired_differences, scores, standard_errors
+from clvmodels.evaluation.judging import groupings_of, judge
+from clvmodels.evaluation.outcomes import Outcome
 from clvmodels.exceptions import DataError, ParameterError
-from clvmodels.models.fitted import check_level, probabilities
+from clvmodels.models.fitted import check_level
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from clvmodels.data.splits import CalibrationHoldoutSplit
-
 __all__ = ["HoldoutComparison", "compare_holdout", "default_models"]
 
 Quantity: TypeAlias = Literal["purchases", "value"]
+
+METRICS: Final = ("bias", "mae", "rmse", "pearson", "spearman", "gini", "top_decile")
+"""The metrics of a comparison's table; `judged` has all of them."""
 
 
 @final
@@ -63,9 +65,11 @@ class HoldoutComparison:
         Probability of the intervals in `lifetime`, which cover the uncertainty of parameters.
     entries : mapping of str to method
         What was compared, unfitted, by name.
+    judged : Backtest
+        The same as a backtest at one cutoff, which has more metrics.
     """
 
-    split: "CalibrationHoldoutSplit"
+    split: CalibrationHoldoutSplit
     models: Mapping[str, Fitted]
     predictions: "pd.DataFrame"
     table: "pd.DataFrame"
@@ -73,6 +77,7 @@ class HoldoutComparison:
     lifetime: "pd.DataFrame"
     level: float
     entries: Mapping[str, Entry]
+    judged: Backtest
 
     def differences(
         self,
@@ -85,7 +90,7 @@ class HoldoutComparison:
         Parameters
         ----------
         metric : str
-            One of the metrics of `table`.
+            One of the metrics of `table`; of the bias, its distance from 0.
         quantity : {"value", "purchases"}
             What was predicted.
         against : str, optional
@@ -96,9 +101,7 @@ class HoldoutComparison:
         -------
         DataFrame
             method, against, cutoff, difference (the metric less that of `against`), se, lo, hi:
-            one row for each other method that did not fail. The interval is normal, at `level`.
-            Customers are taken as a sample, the same for both methods. NaN, where both have an
-            infinite bias.
+            one row for each other method that did not fail; see `Backtest.differences`.
 
         Raises
         ------
@@ -117,30 +120,9 @@ class HoldoutComparison:
         >>> found[["method", "against", "difference"]].round(1).values.tolist()
         [['mean', 'BG/NBD', 16.2]]
         """
-        import pandas as pd
-
         if quantity not in get_args(Quantity):
             raise ParameterError(f"quantity is 'purchases' or 'value', got {quantity!r}.")
-        if metric not in METRICS:
-            raise ParameterError(f"metric is one of {', '.join(METRICS)}; got {metric!r}.")
-        names = list(dict.fromkeys(self.predictions["method"]))
-        if against is not None and against not in names:
-            raise ParameterError(
-                f"There are no predictions of {against!r}; there are {', '.join(names)}."
-            )
-        end: Any = self.split.calibration.observation_end  # a calibration has one
-        rows = (
-            self.predictions[f"predicted_{quantity}"]
-            .to_numpy()
-            .reshape(len(names), len(self.split.holdout))
-        )
-        found = paired_differences(
-            self.split.holdout[quantity].to_numpy(np.float64), dict(zip(names, rows, strict=True)),
-            self.split.calibration.weights, metric, against,
-        )  # fmt: skip
-        found.insert(2, "cutoff", pd.Timestamp(end))
-        half = float(ndtri(probabilities(self.level)[1])) * found["se"]
-        return found.assign(lo=found["difference"] - half, hi=found["difference"] + half)
+        return self.judged.differences(metric, quantity, against, by_cutoff=True)
 
     def to_frame(self) -> "pd.DataFrame":
         """Table, standard errors (``_se``) and lifetime values: one row per method."""
@@ -193,7 +175,7 @@ class HoldoutComparison:
 
 def compare_holdout(
     models: Mapping[str, Entry],
-    split: "CalibrationHoldoutSplit",
+    split: CalibrationHoldoutSplit,
     *,
     level: float = 0.9,
     progress: bool = False,
@@ -266,63 +248,80 @@ def compare_holdout(
         else:
             fitted[name] = fit
             claims[name] = lifetime_claim(fit, data, level)
+    judged = _judged(models, forecasts, errors, split, level)
     heads = pd.DataFrame({"method": list(models), "kind": [kind_of(e) for e in models.values()]})
-    notes = [forecasts[name].note if name in forecasts else "" for name in models]
+    totals, spreads = _wide(judged)
     lifetime = pd.DataFrame(list(claims.values()))
     lifetime.insert(3, "per_customer", lifetime["total"] / data.customers())
     return HoldoutComparison(
         split=split,
         models=fitted,
-        predictions=_long(forecasts, split),
-        table=heads.join(_judge(scores, forecasts, split), on="method").assign(
-            note=notes, error=list(errors.values())
+        predictions=_long(judged),
+        table=heads.join(totals).assign(
+            note=[forecasts[name].note if name in forecasts else "" for name in models],
+            error=list(errors.values()),
         ),
-        table_se=heads.join(_judge(standard_errors, forecasts, split), on="method"),
+        table_se=heads.join(spreads),
         lifetime=heads.join(lifetime),
         level=level,
         entries=dict(models),
+        judged=judged,
     )
 
 
-def _judge(
-    judge: Callable[[FloatArray, Mapping[str, FloatArray], FloatArray], "pd.DataFrame"],
+def _judged(
+    models: Mapping[str, Entry],
     forecasts: Mapping[str, Forecast],
-    split: "CalibrationHoldoutSplit",
-) -> "pd.DataFrame":
-    """Judge purchases and value; one row per method, columns prefixed with the quantity."""
+    errors: Mapping[str, str],
+    split: CalibrationHoldoutSplit,
+    level: float,
+) -> Backtest:
+    """The comparison as a backtest at one cutoff, without distributions."""
     import pandas as pd
 
-    data, holdout = split.calibration, split.holdout
-    weight = data.weights
-    predicted = {
-        "purchases": {name: f.purchases for name, f in forecasts.items()},
-        "value": {name: f.money for name, f in forecasts.items()},
-    }
-    return pd.concat(
-        [
-            judge(holdout[quantity].to_numpy(np.float64), by_method, weight).add_prefix(
-                f"{quantity}_"
-            )
-            for quantity, by_method in predicted.items()
-        ],
-        axis=1,
+    size = len(split.calibration)
+    everybody, each = [groupings_of(split, ())[0]], np.arange(size)
+    trials = []
+    for name in models:
+        found, scores = None, []
+        if name in forecasts:
+            found = Outcome(forecasts[name], None, None)
+            scores = judge(found, split, everybody, each, size, seed=0)
+        trials.append(Trial(name, 0, found, scores, errors[name]))
+    end: Any = split.calibration.observation_end  # a calibration has one
+    return Backtest(
+        kinds={name: kind_of(entry) for name, entry in models.items()},
+        splits={pd.Timestamp(end): split},
+        horizon=split.horizon,
+        level=level,
+        trials=tuple(trials),
     )
 
 
-def _long(forecasts: Mapping[str, Forecast], split: "CalibrationHoldoutSplit") -> "pd.DataFrame":
+def _wide(judged: Backtest) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Totals and metrics, one row per method, and standard errors of the metrics."""
+    import pandas as pd
+
+    sums = judged.predictions.groupby("method", sort=False).sum(numeric_only=True)
+    totals, spreads = [], []
+    for quantity in get_args(Quantity):
+        league = judged.league(quantity).set_index("method")
+        values = league.reindex(columns=list(METRICS))
+        errors = league.reindex(columns=[f"{name}_se" for name in METRICS])
+        ends = ("predicted", "actual")
+        known = sums.reindex(index=league.index, columns=[f"{end}_{quantity}" for end in ends])
+        known.columns = pd.Index(ends)
+        totals.append(known.join(values).add_prefix(f"{quantity}_"))
+        errors.columns = pd.Index(METRICS)
+        spreads.append(errors.add_prefix(f"{quantity}_"))
+    first, second = (pd.concat(parts, axis=1).reset_index(drop=True) for parts in (totals, spreads))
+    return first.astype(np.float64), second.astype(np.float64)
+
+
+def _long(judged: Backtest) -> "pd.DataFrame":
     """One row per method and customer."""
-    import pandas as pd
-
-    holdout, count = split.holdout, len(forecasts)
-    predicted = np.array([(f.purchases, f.money) for f in forecasts.values()])
-    predicted = predicted.reshape(count, 2, len(holdout))
-    return pd.DataFrame(
-        {
-            "method": np.repeat(np.array(list(forecasts), dtype=object), len(holdout)),
-            "customer_id": np.tile(holdout["customer_id"].to_numpy(), count),
-            "predicted_purchases": predicted[:, 0].ravel(),
-            "predicted_value": predicted[:, 1].ravel(),
-            "actual_purchases": np.tile(holdout["purchases"].to_numpy(np.float64), count),
-            "actual_value": np.tile(holdout["value"].to_numpy(np.float64), count),
-        }
-    )
+    columns = [
+        "method", "customer_id", "predicted_purchases", "predicted_value", "actual_purchases",
+        "actual_value",
+    ]  # fmt: skip
+    return judged.predictions[columns].astype({"actual_purchases": np.float64})

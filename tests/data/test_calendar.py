@@ -308,6 +308,11 @@ def test_a_log_of_less_than_two_years_says_nothing_of_seasons():
         CalendarIndex.from_log(load_cdnow(sample=True))
 
 
+def test_years_after_the_log_has_ended_are_no_quiet_season():
+    with pytest.raises(DataError, match=r"ends 4,901 days before .*observation_end='1998-06-30'"):
+        CalendarIndex.from_log(load_cdnow(sample=True), observation_end="2011-11-30")
+
+
 def test_a_month_without_purchases_is_named():
     log = seasonal_log(300, seed=2)
     log = log[log["date"].dt.month != 7]
