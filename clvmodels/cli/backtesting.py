@@ -35,6 +35,7 @@ _KINDS: Final = {  # of methods to compare, by what one types
     "baselines": "baseline",
     _REGRESSION: "regression",
 }
+_QUANTITIES: Final = ("value", "purchases")  # that have a league and a picture
 _UNFINISHED: Final = "unfinished"  # folder of what an interrupted backtest has done
 
 
@@ -143,8 +144,9 @@ def backtest(
         **reading.conventions(log),
     )
     measured = set(found.frame["quantity"])
-    quantities = [quantity for quantity in ("value", "purchases") if quantity in measured]
+    quantities = [quantity for quantity in _QUANTITIES if quantity in measured]
     if not quantities:
+        shutil.rmtree(work)  # there is nothing to go on with
         raise FitError(f"Every method failed: {backtest_tables.failures(found)[0]}")
     with screen.step("Writing"):
         written = _write(found, quantities, out, currency)
@@ -243,9 +245,11 @@ def _write(found: "Backtest", quantities: Sequence[str], out: Path, currency: st
     }
     for name, frame in frames.items():
         files.write_frame(frame, out / name)
-    pictures = [out / f"forest-{quantity}.png" for quantity in quantities]
-    for quantity, picture in zip(quantities, pictures, strict=True):
+    pictures = {quantity: out / f"forest-{quantity}.png" for quantity in _QUANTITIES}
+    for quantity in set(pictures).difference(quantities):
+        pictures.pop(quantity).unlink(missing_ok=True)  # of a backtest before
+    for quantity, picture in pictures.items():
         figure: Any = MethodForest.of(found, quantity=quantity, currency=currency).plot().figure
         with whole_file(picture) as file:
             figure.savefig(file, dpi=200)
-    return [*(out / name for name in frames), *pictures]
+    return [*(out / name for name in frames), *pictures.values()]

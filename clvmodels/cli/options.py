@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeVar, get_type_hints
 
 import typer
@@ -47,6 +48,9 @@ Holdout = Annotated[
     typer.Option(
         "--horizon", help="Length of the holdout, such as '39 weeks'.", show_default="to the end"
     ),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="File to write: .parquet, .csv or .json.", show_default="none")
 ]
 
 

@@ -160,9 +160,9 @@ missing_value, missing_keys, include_first_value, calendar, keep
         calendar=calendar,
         keep=tuple(dict.fromkeys([*keep, *by])),
     )
-    folder = None if resume is None else prepare(resume)
     earlier = any(learns(entry) for entry in entries.values())
     folds = rolling_splits(transactions, conventions, cutoffs, length, earlier=earlier)
+    folder = None if resume is None else prepare(resume)
     tasks = _tasks(entries, folds, tuple(by), level, seed, folder)
     done = {(t.method, t.cutoff): t for t in _shown(_work(tasks, workers), len(tasks), progress)}
     splits = [fold.split for fold in folds]

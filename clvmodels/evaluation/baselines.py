@@ -103,7 +103,8 @@ class Averages:
     purchases_per_day : float
         Sum of x over sum of T.
     purchase_value : float or None
-        Mean value of a repeat purchase, 0 if there is none; None without values.
+        Mean value of a repeat purchase, each at its customer's mean; of first ones if nobody came
+        back and they are in the values, 0 if there is none; None without values.
     revenue_per_day : Mean or None
         Product of the two, with its standard error.
     """
@@ -120,11 +121,12 @@ class Averages:
         if data.monetary_value is None:
             return cls(rate, None, None)
         valued, mean_value = monetary(data)
-        spent = np.where(valued > 0, valued * mean_value, 0.0)
+        value = np.where(valued > 0, mean_value, 0.0)
+        counted = weight * (x if x.any() else valued)
         return cls(
             purchases_per_day=rate,
-            purchase_value=float(weight @ spent / (weight @ valued)) if valued.any() else 0.0,
-            revenue_per_day=ratio(np.where(valued > 0, x * mean_value, 0.0), days, weight),
+            purchase_value=float(counted @ value / counted.sum()) if counted.any() else 0.0,
+            revenue_per_day=ratio(x * value, days, weight),
         )
 
     @property
@@ -325,7 +327,8 @@ def mean_rates(base: Averages, customers: int, level: float) -> Daily:
     if base.purchase_value is not None and base.revenue_per_day is not None:
         revenue, error = base.revenue_per_day
         spread = normal_quantile(level) * error
-        numbers = (base.purchase_value, revenue, max(revenue - spread, 0.0), revenue + spread)
+        least = 0.0 if revenue >= 0 else -np.inf  # refunds can outweigh what was bought
+        numbers = (base.purchase_value, revenue, max(revenue - spread, least), revenue + spread)
         money = Money(*(np.full(customers, number) for number in numbers))
     return Daily(np.full(customers, base.purchases_per_day), np.ones(customers), money)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _FEWEST: Final = 10  # buyers to learn from
 _MANY: Final = 100_000  # customers from which on several threads are worth it
+_DECIMALS: Final = 9  # of features: trees tell values apart that differ by rounding alone
 _PRIOR: Final = 0.5  # holdouts at the mean rate that each customer is given beside their own
 
 
@@ -65,14 +66,15 @@ class RegressionMethod:
         Unfitted; clones of it learn purchases and revenue of each customer.
     classifier : classifier, optional
         With one, targets have two parts: it learns who buys at all, and the regressor how much
-        those buy who do. Its probability is also what the method says of being active.
+        those buy who do. Its probability (predict_proba) is also what the method says of being
+        active.
     title : str, optional
         Name in tables; that of the regressor's class if not given.
 
     Raises
     ------
     ParameterError
-        If they are no regressor and no classifier.
+        If they are no regressor and no classifier of probabilities.
 
     References
     ----------
@@ -105,6 +107,11 @@ class RegressionMethod:
         if self.classifier is not None and not _is(is_classifier, self.classifier):
             raise ParameterError(
                 f"classifier takes an unfitted classifier, got {self.classifier!r}."
+            )
+        if self.classifier is not None and not hasattr(self.classifier, "predict_proba"):
+            raise ParameterError(
+                f"{self.classifier!r} gives no probabilities (predict_proba). Put it into a "
+                "CalibratedClassifierCV, or take another."
             )
         if not self.title:
             object.__setattr__(self, "title", type(self.regressor).__name__)
@@ -347,7 +354,8 @@ class Features:
             value = np.where((purchases > 0) & (m > 0), m, self.mean_value)
             columns["log_value"] = np.log1p(value)
             columns["log_revenue"] = columns["log_rate"] + columns["log_value"]
-        return pd.DataFrame(columns | {name: data.column(name) for name in self.further})
+        told = {name: values.round(_DECIMALS) for name, values in columns.items()}
+        return pd.DataFrame(told | {name: data.column(name) for name in self.further})
 
 
 def _is(kind: Callable[[Any], bool], estimator: Any) -> bool:

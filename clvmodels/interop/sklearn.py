@@ -72,8 +72,13 @@ class CLVRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # has 
     method : Method, optional
         How to fit; ``MLE()`` if not given.
 
+    Once fitted, `horizon` and `time_unit` may be set anew; what follows from any other parameter
+    takes another fit.
+
     Attributes
     ----------
+    model_ : CLVModel or PurchaseModel
+        What was fitted, made of model, spend, predicts, discount and margin.
     fitted_ : FittedCLV or FittedPurchases
         The fitted model, with all that it has to say.
     n_features_in_ : int
@@ -140,7 +145,7 @@ class CLVRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # has 
             known = column_or_1d(y, warn=True)
             assert_all_finite(known, input_name="y")
             check_consistent_length(X, known)
-        self.fitted_ = model.fit(data, self.method)
+        self.fitted_, self.model_ = model.fit(data, self.method), model
         return self
 
     def predict(self, X: Any) -> FloatArray:
@@ -159,13 +164,16 @@ class CLVRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # has 
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
+        UnitError
+            If `time_unit` or the horizon has been set to what is none.
+        ParameterError
+            If what was fitted is not what the parameters now ask for.
         DataError
             If rows of X break a rule of `RFMSummary`.
         """
-        check_is_fitted(self)
-        data = self._summary(X, reset=False)
+        data = self._customers(X)
         if isinstance(self.fitted_, FittedPurchases):
-            assert self.horizon is not None  # checked by fit
+            assert self.horizon is not None  # checked by _model
             return self.fitted_.expected_purchases(data, self.horizon)
         return self.fitted_.clv(data, self.horizon)
 
@@ -187,8 +195,7 @@ class CLVRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # has 
         """
         if y is not None:
             return float(super().score(X, y, sample_weight))
-        check_is_fitted(self)
-        data, fit = self._summary(X, reset=False), self.fitted_
+        data, fit = self._customers(X), self.fitted_
         if isinstance(fit, FittedPurchases):
             return fit.loglik_of(data) / len(data)
         total: float = fit.purchases.loglik_of(data) + fit.spend.loglik_of(data)
@@ -228,6 +235,16 @@ class CLVRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # has 
             return CLVModel(model, spend, discount=DiscountRate.parse(0))
         return model
 
+    def _customers(self, X: Any) -> RFMSummary:
+        """Customers to say something of, once the fit is what the parameters ask for."""
+        check_is_fitted(self)
+        if self._model() != self.model_:
+            raise ParameterError(
+                "model, spend, predicts, discount or margin was set after fit, so the fit is of "
+                "something else. Fit again."
+            )
+        return self._summary(X, reset=False)
+
     def _summary(self, X: Any, reset: bool) -> RFMSummary:
         """Customers by row number; names and number of columns as scikit-learn has them."""
         import narwhals as nw
@@ -247,5 +264,5 @@ class CLVRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # has 
                     f"three or all of {', '.join(_COLUMNS)}. Give a DataFrame for others."
                 )
             frame = pd.DataFrame(array, columns=list(_COLUMNS[: array.shape[1]]))
-        assert self.time_unit is not None  # checked by fit
+        assert self.time_unit is not None  # checked by _model
         return RFMSummary.from_frame(frame, time_unit=self.time_unit)

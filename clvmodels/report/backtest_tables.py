@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from clvmodels._typing import AnyArray
 from clvmodels.evaluation.backtest_result import Backtest
 from clvmodels.report.methods import QUANTITIES, best_first, fault
-from clvmodels.report.numbers import NONE, percent, signed_percent, significant
-from clvmodels.report.tables import Table
+from clvmodels.report.numbers import percent, signed_percent
+from clvmodels.report.tables import Table, cell, share, with_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ _PERCENT: Final[dict[str, Callable[[float], str]]] = {
     "coverage": percent,
     "calibration_error": percent,
 }
-_THREE_PLACES: Final = {"spearman", "gini", "brier"}
+_TEXTS: Final = {**_PERCENT, "spearman": share, "gini": share, "brier": share}
 _SHORT: Final = {
     "purchases": ("bias", "rmse", "gini", "top_decile", "log_score"),
     "value": ("bias", "rmse", "spearman", "gini", "top_decile"),
@@ -73,7 +74,9 @@ def league(
     currency : str
         Of the amounts.
     full : bool
-        Every metric, with its standard error; without, the table fits a terminal of 80 columns.
+        Most metrics, with their standard errors: the rest (correlation, decile MAPE, Poisson
+        deviance, expected coverage, width) are in `Backtest.league`. Without, a few that fit a
+        terminal of 80 columns.
 
     Raises
     ------
@@ -89,14 +92,11 @@ def league(
         table = best_first(table, lead)
     columns = []
     for metric in names:
-        cells = [_cell(metric, value) for value in table[metric]]
-        best = _best(table, metric, last)
-        columns.append(
-            [
-                f"{'*' if cell == best else ''}{cell}{_error(metric, error) if full else ''}"
-                for cell, error in zip(cells, table[f"{metric}_se"], strict=True)
-            ]
-        )
+        errors = table[f"{metric}_se"] if full else np.full(len(table), np.nan)
+        size = percent if metric in _PERCENT else partial(cell, digits=2)
+        text = with_error(_TEXTS.get(metric, cell), size)
+        rows = zip(_best(table, metric, last), table[metric], errors, strict=True)
+        columns.append([f"{'*' if best else ''}{text(value, se)}" for best, value, se in rows])
     methods = [
         name if count == last else f"{name} ({count} of {last})"
         for name, count in zip(table["method"], table["cutoffs"], strict=True)
@@ -104,12 +104,13 @@ def league(
     unit = f" in {currency}" if quantity == "value" and currency else ""
     words = {"unit": unit, "what": QUANTITIES[quantity], "level": percent(backtest.level)}
     notes = [_NOTES[m].format(**words) for m in names if m in _NOTES]
+    notes.append("*: best of its column, before rounding.")
     times = "1 cutoff" if last == 1 else f"{last} cutoffs"
     return Table(
         title=f"Backtest: {QUANTITIES[quantity]} of {backtest.horizon} after {times}",
         columns=("method", *(_HEADS[m] for m in names)),
         rows=tuple(zip(methods, *columns, strict=True)),
-        note=" ".join([*notes, "*: best of its column.", *["±: standard errors."] * full]),
+        note=" ".join([*notes, *["±: standard errors."] * full]),
     )
 
 
@@ -123,25 +124,10 @@ def failures(backtest: Backtest) -> list[str]:
     return found
 
 
-def _best(table: "pd.DataFrame", metric: str, last: int) -> str | None:
-    """The text of the best value, of methods that succeeded at every cutoff."""
-    if metric == "coverage":
-        return None
-    whole = table.loc[(table["cutoffs"] == last) & table[metric].notna(), metric]
-    if whole.empty:
-        return None
-    return _cell(metric, whole.iloc[int(np.argmin(fault(metric, whole)))])
-
-
-def _cell(metric: str, value: float) -> str:
-    if metric in _PERCENT:
-        return _PERCENT[metric](value)
-    if metric in _THREE_PLACES:
-        return NONE if np.isnan(value) else f"{value:.3f}"
-    return significant(value, zeros=True)
-
-
-def _error(metric: str, error: float) -> str:
-    if not error > 1e-12:
-        return ""
-    return f" ± {percent(error) if metric in _PERCENT else significant(error, 2, zeros=True)}"
+def _best(table: "pd.DataFrame", metric: str, last: int) -> AnyArray:
+    """Which value is the best, or equal to it, of methods that succeeded at every cutoff."""
+    whole = ((table["cutoffs"] == last) & table[metric].notna()).to_numpy()
+    faults = np.where(whole, fault(metric, table[metric]), np.inf)
+    equal = np.isclose(faults, faults.min(), rtol=1e-9, atol=1e-12)
+    best: AnyArray = whole & equal & (metric != "coverage")
+    return best

@@ -113,6 +113,18 @@ def test_a_log_without_amounts_is_judged_by_purchases(log, tmp_path):
     assert sorted(f.name for f in out.iterdir()) == [name for name in FILES if "value" not in name]
 
 
+def test_pictures_of_a_backtest_before_do_not_stay(csv, log, tmp_path):
+    plain, out = tmp_path / "plain.csv", tmp_path / "out"
+    log[["customer_id", "date"]].to_csv(plain, index=False)
+    call = ["--cutoffs", 1, "--methods", "baselines", "--out", out]
+    assert run("backtest", csv, *call).exit_code == 0
+    assert (out / "forest-value.png").exists()
+    (out / "notes.txt").write_text("mine")
+    assert run("backtest", plain, *call).exit_code == 0
+    kept = [name for name in FILES if name != "forest-value.png"]
+    assert sorted(file.name for file in out.iterdir()) == sorted([*kept, "notes.txt"])
+
+
 def test_segments_have_metrics_of_their_own(log, tmp_path):
     path, out = tmp_path / "log.csv", tmp_path / "out"
     shop = log["customer_id"].mod(2).map({0: "north", 1: "south"})
@@ -234,5 +246,8 @@ def test_a_log_that_no_method_can_use(tmp_path):
     path = tmp_path / "log.csv"
     rows = [f"{who},2024-0{month}-01,0" for who in range(9) for month in range(1, 9)]
     path.write_text("customer_id,date,value\n" + "\n".join(rows) + "\n")
-    call = ["--cutoffs", 1, "--methods", "bg-nbd", "--out", tmp_path / "out"]
-    refused(run("backtest", path, *call), 1, "Every method failed: BG/NBD failed")
+    call = ["backtest", path, "--cutoffs", 1, "--out", tmp_path / "out"]
+    for _ in "ab":  # nothing is in the way of the next one
+        failed = run(*call, "--methods", "bg-nbd")
+        refused(failed, 1, "Every method failed: BG/NBD failed")
+    assert run(*call, "--methods", "baselines").exit_code == 0

@@ -124,6 +124,37 @@ def test_a_negative_mean_value_keeps_its_limits_in_order():
     assert table["clv_lo"][0] < table["clv"][0] < table["clv_hi"][0] < 0
 
 
+def test_refunds_that_outweigh_purchases_keep_the_mean_inside_its_limits():
+    refunded = base(monetary_value=[-5.0, 12.0, np.nan, np.nan])  # -28 in 100 weeks
+    table = MeanBaseline().fit(refunded).predict(refunded, "10 weeks")
+    assert table["clv"].tolist() == pytest.approx([-2.8] * 4)
+    assert (table["clv_lo"] < table["clv"]).all()
+    assert (table["clv"] < table["clv_hi"]).all()
+    spread = (table["clv_hi"] - table["clv"]).to_numpy()
+    assert (table["clv"] - table["clv_lo"]).to_numpy() == pytest.approx(spread)
+    assert (MeanBaseline().fit(base()).predict(base(), "10 weeks")["clv_lo"] == 0).all()
+
+
+def test_purchases_times_their_value_is_revenue_with_first_purchases_too():
+    # means of all purchases, the first included: 8 repeats at 30, one at 12; they take 100 weeks
+    rfm = base(monetary_value=[30.0, 12.0, 100.0, 100.0], first_value_included=True)
+    table = MeanBaseline().fit(rfm).predict(rfm, "10 weeks")
+    assert table["expected_spend"].tolist() == pytest.approx([(8 * 30 + 12) / 9] * 4)
+    product = table["expected_purchases"] * table["expected_spend"]
+    assert product.to_numpy() == pytest.approx(table["clv"].to_numpy())
+    assert table["clv"].tolist() == pytest.approx([25.2] * 4)
+
+
+def test_first_purchases_say_what_one_is_worth_where_nobody_came_back():
+    lost = base(
+        frequency=[0] * 4, recency=[0] * 4, monetary_value=[30.0, 12.0, 7.0, 7.0],
+        first_value_included=True,
+    )  # fmt: skip
+    table = MeanBaseline().fit(lost).predict(lost, "10 weeks")
+    assert table["expected_spend"].tolist() == pytest.approx([14.0] * 4)
+    assert (table[["expected_purchases", "clv"]] == 0).all(axis=None)
+
+
 @pytest.mark.parametrize("money", [{}, {"monetary_value": None}])
 @pytest.mark.parametrize("model", ALL[:2])
 def test_a_rate_without_end_has_no_lifetime_value(model, money):

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 import clvmodels as clv
 from clvmodels.evaluation.entries import Learner, kind_of
@@ -92,6 +94,17 @@ def test_features_by_hand():
         assert table[name].to_numpy() == pytest.approx(column), name
     daily = few(time_unit="day", recency=7 * few().recency, T=7 * few().T)
     assert features.table(daily).to_numpy() == pytest.approx(table.to_numpy(), rel=1e-12)
+
+
+def test_trees_do_not_see_the_unit_of_time(log, earlier, rfm):
+    in_days = {"time_unit": "day", "value": "value"}
+    again = clv.calibration_holdout_split(log, cutoff="1997-07-01", horizon="91 days", **in_days)
+    daily = clv.rfm_summary(log, observation_end="1997-09-30", **in_days)
+    predicted = two_part_boosting().fit_split(earlier).predict(rfm, "13 weeks")
+    for split, data in ((earlier, daily), (again, daily), (again, rfm)):
+        same = two_part_boosting().fit_split(split).predict(data, "13 weeks")
+        for name in ("expected_purchases", "clv", "p_active"):
+            assert same[name].to_numpy() == pytest.approx(predicted[name].to_numpy(), rel=1e-9)
 
 
 def test_two_parts_by_hand():
@@ -245,6 +258,11 @@ def test_what_is_no_regression():
         RegressionMethod(clv.BetaGeoModel())
     with pytest.raises(ParameterError, match="unfitted classifier, got LinearRegression"):
         RegressionMethod(LinearRegression(), LinearRegression())
+    for sure in (LinearSVC(), make_pipeline(StandardScaler(), LinearSVC())):
+        with pytest.raises(ParameterError, match=r"no probabilities \(predict_proba\)"):
+            RegressionMethod(LinearRegression(), sure)
+    RegressionMethod(LinearRegression(), make_pipeline(StandardScaler(), LogisticRegression()))
+    RegressionMethod(LinearRegression(), CalibratedClassifierCV(LinearSVC()))
 
 
 def test_nobody_had_come_back_before():

@@ -166,6 +166,36 @@ def test_params_clone_and_copies(X):
     assert "NBDModel" in original._repr_html_inner()
 
 
+def test_what_may_be_set_after_fit(X):
+    fit = regressor().fit(X)
+    year = fit.set_params(horizon="52 weeks").predict(X)
+    assert year == pytest.approx(regressor(horizon="52 weeks").fit(X).predict(X), rel=1e-12)
+    daily = X.assign(recency=7 * X["recency"], T=7 * X["T"])
+    assert fit.set_params(time_unit="day").predict(daily) == pytest.approx(year, rel=1e-9)
+    endless = regressor(predicts="clv", discount=RATE).fit(X).set_params(horizon=None)
+    assert endless.predict(X).sum() > endless.set_params(horizon="52 weeks").predict(X).sum()
+
+
+@pytest.mark.parametrize(
+    ("choices", "error", "words"),
+    [
+        ({"time_unit": None}, clv.exceptions.UnitError, "time_unit='week'"),
+        ({"horizon": None}, clv.exceptions.ParameterError, "Give a horizon"),
+        ({"horizon": 39}, clv.exceptions.UnitError, "number and a unit"),
+        ({"predicts": "purchases"}, clv.exceptions.ParameterError, "Fit again"),
+        ({"predicts": "clv", "discount": RATE}, clv.exceptions.ParameterError, "Fit again"),
+        ({"model": clv.NBDModel()}, clv.exceptions.ParameterError, "Fit again"),
+    ],
+)
+def test_what_may_not_be_set_after_fit(X, choices, error, words):
+    fit = regressor(predicts="revenue").fit(X)
+    assert fit.set_params(model=clv.BetaGeoModel()).predict(X).any()  # what it was by default
+    fit.set_params(**choices)
+    for answer in (fit.predict, fit.score):
+        with pytest.raises(error, match=words):
+            answer(X)
+
+
 def test_score_with_y_and_without(split, X):
     y = split.holdout["purchases"]
     fit = regressor(model=clv.ParetoNBDModel()).fit(X)
