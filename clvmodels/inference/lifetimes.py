@@ -1,8 +1,8 @@
 """The lifetimes package's own fitters, behind the same interface."""
 
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from numbers import Real
@@ -94,7 +94,8 @@ class Lifetimes:
             warnings.simplefilter("ignore")
             fitter = make(self.penalizer)
             try:
-                fitter.fit(*(problem.data[c] for c in columns), weights=problem.weight)
+                with _seeded():  # its Pareto/NBD starts from a random point
+                    fitter.fit(*(problem.data[c] for c in columns), weights=problem.weight)
             except Exception as error:  # lifetimes raises its own and NumPy's errors alike
                 text = str(error).strip().splitlines()[0] if str(error).strip() else ""
                 raise FitError(
@@ -108,6 +109,17 @@ class Lifetimes:
         return theta
 
     _repr_html_ = described
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """NumPy's global generator at a fixed state, and then as it was."""
+    state = np.random.get_state()  # noqa: NPY002 - lifetimes draws from it
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 def _fitter(model: str) -> tuple[tuple[str, ...], Callable[[float], Any]]:

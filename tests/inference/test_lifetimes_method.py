@@ -13,6 +13,7 @@ from clvmodels.models.beta_geo import BetaGeoModel
 from clvmodels.models.gamma_gamma import GammaGammaModel
 from clvmodels.models.modified_beta_geo import ModifiedBetaGeoModel
 from clvmodels.models.nbd import NBDModel
+from clvmodels.models.pareto_nbd import ParetoNBDModel
 
 MODELS = [BetaGeoModel, ModifiedBetaGeoModel, GammaGammaModel]
 
@@ -98,3 +99,14 @@ def test_pandas_options_and_warning_filters_are_left_alone(cdnow):
 def test_penalizers_are_not_negative(penalizer):
     with pytest.raises(ParameterError, match="penalizer"):
         Lifetimes(penalizer)
+
+
+def test_fits_repeat_and_leave_numpys_generator_alone():
+    # lifetimes' Pareto/NBD starts at np.random.normal (fitters/pareto_nbd_fitter.py)
+    data = load_cdnow_summary().select(slice(0, 300))
+    np.random.seed(3)  # noqa: NPY002
+    first = ParetoNBDModel().fit(data, Lifetimes()).params
+    drawn = np.random.normal()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    assert np.random.normal() == drawn  # noqa: NPY002
+    assert ParetoNBDModel().fit(data, Lifetimes()).params == first
