@@ -79,7 +79,7 @@ def _gaps(
 
 
 def _error(value: float) -> str:
-    """Two digits: a standard error of 100 resamples is good to 7 %."""
+    """Two digits: a standard error of 200 resamples is good to 5 %."""
     return f"{value:.2g}"
 
 

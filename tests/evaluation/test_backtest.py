@@ -584,7 +584,7 @@ def test_standard_error_of_a_mean(found):
     one = found.frame.query(
         "method == 'same' and metric == 'mae' and quantity == 'purchases' and group == 'all'"
     )
-    # of 100 resamples: good to 7 %, three times over
+    # of 200 resamples: good to 5 %, four times over
     assert one["se"].iloc[0] == pytest.approx(errors.std() / len(errors) ** 0.5, rel=0.22)
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from clvmodels.data.summary import RFMSummary
-from clvmodels.evaluation.conditional import conditional_expectations
-from clvmodels.exceptions import ParameterError
+from clvmodels.evaluation.conditional import _classes, conditional_expectations
+from clvmodels.exceptions import DataError, ParameterError
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,29 @@ def test_every_customer_is_in_one_class(cdnow_league, by):
     assert own["customers"].sum() == len(split.calibration)
     came = own["customers"] @ own["actual_mean"]
     assert came == pytest.approx(split.holdout_purchases.sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("by", ["recency", "silence"])
+def test_a_time_at_the_border_of_a_class_is_where_exact_days_put_it(by):
+    days = np.array([(T, t) for T in range(1, 401) for t in range(T + 1)])
+    T, t = days.T
+    data = RFMSummary(
+        customer_id=np.arange(len(T)), frequency=(t > 0).astype(int), recency=t / 7, T=T / 7,
+        monetary_value=None, time_unit="week",
+    )  # fmt: skip
+    group, labels = _classes(data, by, 7)
+    assert labels[1] in ("0–10", "10–20")  # weeks
+    exact = -(-t // 70) if by == "recency" else (T - t) // 70
+    np.testing.assert_array_equal(group, exact)
+
+
+def test_predictions_are_of_each_customer_once(few):
+    split, predictions = few
+    with pytest.raises(DataError, match="of x are one per customer: broken by 5 of 10"):
+        conditional_expectations(split, pd.concat([predictions, predictions]))
+    strangers = predictions.assign(customer_id=predictions["customer_id"].replace("c", "z"))
+    with pytest.raises(DataError, match="customers of the split: broken by 1 of 5.*first z"):
+        conditional_expectations(split, strangers)
 
 
 def test_other_pasts_and_no_methods(few):

@@ -1,6 +1,7 @@
 """Metrics of counts and probabilities against scikit-learn, SciPy, by hand and by enumeration."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,13 +130,36 @@ def test_calibration_error_by_hand():
 
 
 def test_reliability_holds_what_the_calibration_error_adds_up():
-    actual, predicted, weight = events()
-    table = reliability(actual, predicted, weight)
+    rng = np.random.default_rng(0)
+    predicted = rng.random(70)  # no two alike
+    actual = (rng.random(70) < 0.4).astype(float)
+    table = reliability(actual, predicted)
     gap = (table["predicted"] - table["observed"]).abs().mean()
-    assert calibration_error(actual, predicted, weight) == pytest.approx(gap, rel=1e-12)
+    assert calibration_error(actual, predicted) == pytest.approx(gap, rel=1e-12)
     assert table["decile"].tolist() == list(range(1, 11))
     assert (table["lo"] <= table["observed"]).all()
     assert (table["observed"] <= table["hi"]).all()
+
+
+def test_reliability_keeps_equal_probabilities_together():
+    rng = np.random.default_rng(0)
+    bought = (rng.random(400) < 0.3).astype(float)
+    same = reliability(bought, np.full(400, 0.2))
+    assert len(same) == 1
+    exact = stats.binomtest(int(bought.sum()), 400).proportion_ci(0.9, method="wilson")
+    assert same[["lo", "hi"]].iloc[0].tolist() == pytest.approx(list(exact), abs=1e-12)
+    # a rule that marks nearly a quarter: two classes, and none of both
+    rule = reliability(bought, (np.arange(400) < 90).astype(float))
+    assert rule["customers"].tolist() == [90, 310]
+    assert rule["predicted"].tolist() == [1, 0]
+    assert rule["observed"].tolist() == [bought[:90].mean(), bought[90:].mean()]
+    # one who stands for several is as good as several
+    weight = rng.integers(0, 4, 400)
+    counts = np.repeat(np.arange(400), weight)
+    p = rng.integers(0, 30, 400) / 30
+    pd.testing.assert_frame_equal(
+        reliability(bought, p, weight), reliability(bought[counts], p[counts])
+    )
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.99])

@@ -180,7 +180,7 @@ def test_standard_errors_are_those_of_the_sampling_theory(quick):
     error = (rows["predicted_value"] - rows["actual_value"]).abs()
     expected = error.std() / np.sqrt(len(error))
     se = quick.table_se.set_index("method")
-    # 100 samples give a standard error to 7 %; three of those
+    # 200 samples give a standard error to 5 %; four of those
     assert se.loc["nbd", "value_mae"] == pytest.approx(expected, rel=0.21)
     assert se.loc["zero", "value_bias"] == 0
     assert se.loc["mean", "value_gini"] == 0
