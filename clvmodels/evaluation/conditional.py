@@ -8,7 +8,7 @@ from clvmodels._numbers import whole_number
 from clvmodels._typing import FloatArray, IntArray
 from clvmodels.data.splits import CalibrationHoldoutSplit
 from clvmodels.data.summary import RFMSummary
-from clvmodels.exceptions import ParameterError
+from clvmodels.exceptions import DataError, ParameterError, rule_broken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Past: TypeAlias = Literal["frequency", "recency", "silence"]
 
 _CLASSES: Final = 8  # of time, at most
+_ROUNDING: Final = 1e-9  # of a class, by which a difference of times may be off
 _ROUND: Final = (1.0, 2.0, 5.0, 10.0)
 _COLUMNS: Final = ("group", "customers", "predicted_mean", "actual_mean", "actual_se")
 
@@ -52,6 +53,8 @@ def conditional_expectations(
     ------
     ParameterError
         If `by` is something else.
+    DataError
+        If predictions are of customers who are not in the split, or a method has several of one.
 
     References
     ----------
@@ -66,7 +69,7 @@ def conditional_expectations(
     known = predictions.dropna(subset="predicted_purchases")
     parts = []
     for name, rows in known.groupby("method", sort=False):
-        place = pd.Index(data.customer_id).get_indexer(pd.Index(rows["customer_id"]))
+        place = _places(pd.Index(data.customer_id), pd.Index(rows["customer_id"]), str(name))
         its, weight = group[place], data.weights[place]
         size = np.bincount(its, weight, minlength=len(labels)).astype(np.float64)
         kept = np.flatnonzero(size)
@@ -94,6 +97,19 @@ def conditional_expectations(
     return pd.concat(parts, ignore_index=True)
 
 
+def _places(known: "pd.Index", asked: "pd.Index", method: str) -> IntArray:
+    """Where each customer stands, who must be there, and once."""
+    place: IntArray = known.get_indexer(asked)
+    for broken, rule, remedy in (
+        (place < 0, "are of customers of the split", "Use the split that was predicted."),
+        (asked.duplicated(), "are one per customer", "Take those of one cutoff of a backtest."),
+    ):
+        if broken.any():
+            rule = f"predictions of {method} {rule}"
+            raise DataError(rule_broken(rule, int(broken.sum()), len(asked), asked[broken], remedy))
+    return place
+
+
 def _error_of_mean(squares: FloatArray, size: FloatArray) -> FloatArray:
     none = np.full(len(size), np.nan)
     variance: FloatArray = np.divide(squares, size * (size - 1), out=none, where=size > 1)
@@ -107,12 +123,12 @@ def _classes(data: RFMSummary, by: Past, last: int) -> tuple[IntArray, list[str]
         return np.minimum(data.frequency, last).astype(np.int64), labels
     if by == "recency":
         width = _round_width(float(data.recency.max()))
-        group = np.ceil(data.recency / width).astype(np.int64)
+        group = np.ceil(data.recency / width - _ROUNDING).astype(np.int64)
         return group, ["0", *_spans(int(group.max()), width)]
     if by == "silence":
         silence = data.T - data.recency
         width = _round_width(float(silence.max()))
-        group = np.floor(silence / width).astype(np.int64)
+        group = np.floor(silence / width + _ROUNDING).astype(np.int64)
         return group, _spans(int(group.max()) + 1, width)
     raise ParameterError(f"by is one of {', '.join(map(repr, get_args(Past)))}; got {by!r}.")
 

@@ -13,7 +13,6 @@ from scipy import special as sp
 from clvmodels._numbers import whole_number
 from clvmodels._typing import AnyArray, FloatArray
 from clvmodels.evaluation._weighted import Metric, Order, checked
-from clvmodels.evaluation.metrics import decile_calibration
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.models.fitted import probabilities
 
@@ -237,7 +236,10 @@ def reliability(
     *,
     level: float = 0.9,
 ) -> "pd.DataFrame":
-    """Predicted probability against the share it happened to, in tenths of the customers.
+    """Predicted probability against the share it happened to, in about tenths of the customers.
+
+    Customers with equal probabilities are in one class, the one of their middle rank: of a method
+    that gives all customers the same there is one class.
 
     Parameters
     ----------
@@ -249,8 +251,9 @@ def reliability(
     Returns
     -------
     DataFrame
-        decile (1 has the highest probabilities), customers, predicted, observed, lo, hi: Wilson's
-        interval around the share observed, which takes a tenth's customers as alike.
+        decile (1 has the highest probabilities; those without customers are left out), customers,
+        predicted, observed, lo, hi: Wilson's interval around the share observed, which takes
+        customers of a class as alike.
 
     References
     ----------
@@ -260,21 +263,31 @@ def reliability(
     Examples
     --------
     >>> table = reliability(5 * [0] + 5 * [1], 10 * [0.7])
-    >>> table.iloc[0][["predicted", "observed"]].round(6).tolist()
-    [0.7, 0.5]
+    >>> table[["customers", "predicted", "observed"]].round(6).values.tolist()
+    [[10.0, 0.7, 0.5]]
     """
-    _events(actual, predicted, weight, samples=False)
+    import pandas as pd
+
+    y, p, w = _events(actual, predicted, weight, samples=False)
     z = float(sp.ndtri(probabilities(level)[1]))
-    table = decile_calibration(actual, predicted, weight).rename(
-        columns={"predicted_mean": "predicted", "actual_mean": "observed"}
-    )
-    size, share = table["customers"].to_numpy(), np.clip(table["observed"].to_numpy(), 0.0, 1.0)
+    y, p, w = y[w > 0], p[w > 0], w[w > 0]
+    _, equal = np.unique(-p.round(12), return_inverse=True)
+    held = np.bincount(equal, w)
+    middle_rank = (np.cumsum(held) - held / 2) / held.sum()
+    found, its = np.unique((10 * middle_rank).astype(np.int64)[equal], return_inverse=True)
+    size = np.bincount(its, w)
+    share = np.clip(np.bincount(its, w * y) / size, 0.0, 1.0)
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z * np.sqrt(share * (1 - share) / size + (z / (2 * size)) ** 2) / (1 + z**2 / size)
-    return table[["decile", "customers", "predicted"]].assign(
-        observed=share,
-        lo=np.minimum(np.maximum(middle - half, 0.0), share),
-        hi=np.maximum(np.minimum(middle + half, 1.0), share),
+    return pd.DataFrame(
+        {
+            "decile": found + 1,
+            "customers": size,
+            "predicted": np.bincount(its, w * p) / size,
+            "observed": share,
+            "lo": np.minimum(np.maximum(middle - half, 0.0), share),
+            "hi": np.maximum(np.minimum(middle + half, 1.0), share),
+        }
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from clvmodels._typing import FloatArray
 from clvmodels.evaluation.bands import parameter_draws
-from clvmodels.evaluation.marginal import marginal
+from clvmodels.evaluation.marginal import is_over_time, marginal
 from clvmodels.exceptions import ParameterError
 from clvmodels.inference.estimate import Estimate
 from clvmodels.inference.problem import weighted_median
@@ -268,7 +268,10 @@ def _trait(
         moved = _moved(base.value.purchases, traits, place, eta - its.centre)
         return base.with_(value=replace(base.value, purchases=moved)).total
 
-    settings = [_told(its.value(eta), its.trait.link) for eta in (low, high)]
+    over = (
+        f" in {traits.scales['time']:.3g} {fit.clock}" if is_over_time(fit, its.trait.name) else ""
+    )
+    settings = [_told(its.value(eta), its.trait.link) + over for eta in (low, high)]
     return _Moved((settings[0], settings[1]), (at(low), at(high)), its.trait.meaning)
 
 

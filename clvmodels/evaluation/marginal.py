@@ -112,6 +112,16 @@ def marginal(fit: Fitted, name: str, scales: Scales | None = None) -> Marginal:
     return Marginal(traits.traits[k], float(traits.forward(logs)[:, k].mean()), se, eta)
 
 
+def is_over_time(fit: Fitted, name: str) -> bool:
+    """Whether a trait counts something over the time scale, as purchases over the median T."""
+    return any(
+        trait.name == name and bool(power)
+        for block in fit.model.blocks
+        if isinstance(block, Linear)
+        for trait, power in zip(block.traits, block.times, strict=True)
+    )
+
+
 def _traits(fit: Fitted, name: str, scales: Scales | None) -> tuple[TraitMap, int]:
     """Traits with the one of that name, and its place; a parameter is a trait of its own."""
     estimate = fit.estimate

@@ -40,7 +40,9 @@ class PITHistogram(Display):
     References
     ----------
     Czado, Gneiting and Held (2009), Predictive model assessment for count data, Biometrics 65(4),
-    1254-1261, section 2.1: a count takes the whole interval between F(y - 1) and F(y).
+    1254-1261, section 2.1: a count takes the whole interval between F(y - 1) and F(y). The band:
+    Agresti and Coull (1998), Approximate is better than "exact", The American Statistician 52(2),
+    119-126.
     """
 
     level: float
@@ -64,7 +66,7 @@ class PITHistogram(Display):
         cutoff : date, datetime or str, optional
             One of the cutoffs; all of them together if not given.
         level : float
-            Probability that all bars of a calibrated method lie in its band.
+            Probability, nearly, that all bars of a calibrated method lie in its band.
 
         Raises
         ------
@@ -115,8 +117,9 @@ class PITHistogram(Display):
         return (
             "Where actual purchases fall in the distribution predicted for each customer, from its "
             "low end to its high end. A calibrated method is flat: all its bars lie in the band "
-            f"with probability {percent(self.level)}, if customers are independent. High at both "
-            "ends: distributions too narrow; in the middle: too wide; to the right: too low."
+            f"with a probability of about {percent(self.level)}, if customers are independent. "
+            "High at both ends: distributions too narrow; in the middle: too wide; to the right: "
+            "too low."
         )
 
     def _draw(self, ax: "Axes") -> None:
@@ -147,7 +150,8 @@ def _half_band(
     """Half the width of the band around the expected share, by Bonferroni.
 
     A customer's part in a bar varies less than that of a continuous outcome would: how much is
-    taken from the data, and what a customer does after several cutoffs is taken together.
+    taken from the data, and what a customer does after several cutoffs is taken together. Few
+    customers seldom show how far bars can go: there are z^2 more, who vary as a continuous outcome.
     """
     import pandas as pd
 
@@ -158,8 +162,10 @@ def _half_band(
     upto = np.where(spread > 0, np.clip(part, 0.0, 1.0), edges >= upper[:, None])
     excess = pd.DataFrame(np.diff(upto, axis=1) - np.diff(edges))
     own = excess.groupby(np.asarray(ids)).sum().to_numpy()
-    z = float(ndtri(1 - (1 - level) / (2 * (len(edges) - 1))))
-    half: FloatArray = z * np.sqrt((own**2).sum(0)) / len(lower)
+    bars = len(edges) - 1
+    z = float(ndtri(1 - (1 - level) / (2 * bars)))
+    further = z**2 * (1 - 1 / bars) / bars * (len(lower) / len(own)) ** 2
+    half: FloatArray = z * np.sqrt((own**2).sum(0) + further) / len(lower)
     return half
 
 
@@ -195,7 +201,7 @@ class Reliability(Display):
         backtest : Backtest
         methods : sequence of str, optional
             Up to six of those that give the probability; the best of each kind by Brier score if
-            not given.
+            not given. Titles tell of the first.
         cutoff : date, datetime or str, optional
             One of the cutoffs; all of them together if not given.
 
@@ -222,20 +228,32 @@ class Reliability(Display):
     def title(self) -> str:
         """See `Display.title`."""
         name = self.frame["method"].iloc[0]
-        top = self.frame[self.frame["method"] == name].iloc[0]
+        own = self.frame[self.frame["method"] == name]
+        all_of_them, top = own["customers"].sum(), own.iloc[0]
+        observed, predicted = percent(top["observed"]), percent(top["predicted"])
+        if not own["observed"].any():
+            mean = percent(own["predicted"] @ own["customers"] / all_of_them)
+            return f"Nobody bought within {self.horizon}; foreseen by {name}: {mean}"
+        if len(own) == 1:
+            return (
+                f"By {name} all customers are equally likely to buy within {self.horizon} "
+                f"({predicted}); {observed} did"
+            )
+        share = top["customers"] / all_of_them
+        part = "tenth" if round(share, 2) == 0.1 else percent(share)
         return (
-            f"Of the tenth likeliest to buy within {self.horizon} by {name}, "
-            f"{percent(top['observed'])} did; foreseen: {percent(top['predicted'])}"
+            f"Of the {part} likeliest to buy within {self.horizon} by {name}, {observed} did; "
+            f"foreseen: {predicted}"
         )
 
     @property
     def caption(self) -> str:
         """See `Display.caption`."""
         return (
-            "Customers in tenths by each method's probability of a purchase in the holdout, "
-            "against the share who made one. On the line, probabilities are what they say; below "
-            f"it, too high. Bars: {percent(self.level)} intervals of the share; a customer counts "
-            "once per cutoff."
+            "Customers in tenths by each method's probability of a purchase in the holdout, those "
+            "with equal ones together, against the share who made one. On the line, probabilities "
+            f"are what they say; below it, too high. Bars: {percent(self.level)} intervals of the "
+            "share; a customer counts once per cutoff."
         )
 
     def _draw(self, ax: "Axes") -> None:
@@ -248,7 +266,7 @@ class Reliability(Display):
                 linestyle=look.dash, marker=look.marker, markersize=4, linewidth=1, label=name,
             )  # fmt: skip
         limit = 1.05 * float(self.frame[["predicted", "hi"]].to_numpy().max())
-        ax.set(xlim=(0, limit), ylim=(0, limit))
+        ax.set(xlim=(-0.02 * limit, limit), ylim=(-0.02 * limit, limit))
         style.shares(ax.xaxis)
         style.shares(ax.yaxis)
         ax.set(xlabel=f"probability of a purchase within {self.horizon}", ylabel="share who bought")

@@ -11,7 +11,7 @@ from clvmodels.evaluation import metrics
 from clvmodels.evaluation.backtest_result import Backtest
 from clvmodels.report import style
 from clvmodels.report.display import Display
-from clvmodels.report.methods import QUANTITIES, chosen, ranking, rows_of
+from clvmodels.report.methods import QUANTITIES, SAME, chosen, ranking, rows_of
 from clvmodels.report.numbers import money, percent, significant
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SHARES: Final = np.linspace(0, 1, 201)
 _PERFECT: Final = "perfect ranking"
+_NOTHING: Final = {"purchases": "Nobody bought", "value": "There was no revenue"}
 
 
 @final
@@ -61,6 +62,7 @@ class DecileChart(Display):
             What was predicted.
         methods : sequence of str, optional
             Up to three; the best by normalised Gini, and the best of another kind, if not given.
+            Titles tell of the first.
         cutoff : date, datetime or str, optional
             One of the cutoffs; all of them together if not given.
         currency : str
@@ -107,10 +109,22 @@ class DecileChart(Display):
     def title(self) -> str:
         """See `Display.title`."""
         top = self.frame.iloc[0]
+        own = self.frame[self.frame["method"] == top["method"]]
         foreseen = money(top["predicted_mean"], self.currency)
         actual = money(top["actual_mean"], self.currency)
         did = "were worth" if self.quantity == "value" else "made"
         unit = "" if self.quantity == "value" else " purchases"
+        if not own["actual_mean"].any():
+            mean = own["predicted_mean"] @ own["customers"] / own["customers"].sum()
+            return (
+                f"{_NOTHING[self.quantity]} in {self.horizon}; {top['method']} foresaw "
+                f"{money(mean, self.currency)}{unit} each"
+            )
+        if np.ptp(own["predicted_mean"]) <= SAME * abs(top["predicted_mean"]):
+            return (
+                f"By {top['method']} all customers are the same, with {foreseen}{unit} each over "
+                f"{self.horizon}; they {did} {actual}"
+            )
         return (
             f"The tenth of customers that {top['method']} ranks highest {did} {actual}{unit} each "
             f"over {self.horizon}, {significant(top['lift'], 2)} times the average; foreseen: "
@@ -138,7 +152,7 @@ class DecileChart(Display):
             )  # fmt: skip
             ax.plot(
                 place, part["predicted_mean"], look.marker, color=look.color, markersize=5,
-                markeredgecolor=style.INK, markeredgewidth=0.8, label="foreseen",
+                markeredgecolor=style.INK, markeredgewidth=0.8, label=f"{name}: foreseen",
             )  # fmt: skip
         ax.set_xticks(range(1, 11))
         style.amounts(ax.yaxis)
@@ -183,7 +197,8 @@ class Gains(Display):
         quantity : {"value", "purchases"}
             What was predicted.
         methods : sequence of str, optional
-            Up to five; the best of each kind by normalised Gini if not given.
+            Up to five; the best of each kind by normalised Gini if not given. Titles tell of the
+            first.
         cutoff : date, datetime or str, optional
             One of the cutoffs; all of them together if not given.
 
@@ -222,10 +237,18 @@ class Gains(Display):
         """See `Display.title`."""
         tenth = self.frame[np.isclose(self.frame["share_of_customers"], 0.1)]
         held = tenth.set_index("series")["share_of_total"]
+        name, most = held.index[0], percent(held[_PERFECT])
+        if held[_PERFECT] == 0:
+            return f"{_NOTHING[self.quantity]} in {self.horizon}: no ranking is better than another"
+        own = self.frame[self.frame["series"] == name]
+        if np.allclose(own["share_of_total"], own["share_of_customers"], rtol=0, atol=1e-9):
+            return (
+                f"By {name} all customers are the same, any tenth of them as good as another; the "
+                f"best brought {most} of the {QUANTITIES[self.quantity]} of {self.horizon}"
+            )
         return (
-            f"The tenth of customers that {held.index[0]} ranks highest brought "
-            f"{percent(held.iloc[0])} of the {QUANTITIES[self.quantity]} of {self.horizon}; a "
-            f"perfect ranking, {percent(held[_PERFECT])}"
+            f"The tenth of customers that {name} ranks highest brought {percent(held.iloc[0])} of "
+            f"the {QUANTITIES[self.quantity]} of {self.horizon}; a perfect ranking, {most}"
         )
 
     @property

@@ -107,7 +107,7 @@ def league(
     notes.append("*: best of its column, before rounding.")
     times = "1 cutoff" if last == 1 else f"{last} cutoffs"
     return Table(
-        title=f"Backtest: {QUANTITIES[quantity]} of {backtest.horizon} after {times}",
+        title=f"Backtest of {backtest.horizon} after {times}: {QUANTITIES[quantity]}",
         columns=("method", *(_HEADS[m] for m in names)),
         rows=tuple(zip(methods, *columns, strict=True)),
         note=" ".join([*notes, *["±: standard errors."] * full]),

@@ -14,10 +14,12 @@ from clvmodels.report.methods import (
     KINDS,
     LOOKS,
     NAMES,
+    SAME,
     along,
     chosen,
     fault,
     first_capital,
+    holdouts,
     in_words,
     less_is_better,
     ranking,
@@ -27,9 +29,12 @@ from clvmodels.report.methods import (
 from clvmodels.report.numbers import percent
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 _LABELS: Final = 4  # as many dates as have room below a plot
+_ROWS: Final = 8  # as many methods as have room in a plot of usual height
+_ROW: Final = 0.22  # inches that each further one takes
 
 
 @final
@@ -44,7 +49,7 @@ class MethodForest(Display):
     ----------
     frame : DataFrame
         method, kind, cutoff (NaT for all cutoffs together), difference (positive: a larger metric
-        than the reference), se, lo, hi; the best method first.
+        than the reference), se, lo, hi; the best method first. Infinite where one of the two is.
     metric, quantity : str
         What is compared, and of what.
     against : str
@@ -52,7 +57,7 @@ class MethodForest(Display):
     reference : float
         Its metric, over all cutoffs.
     horizon : str
-        Length of the holdouts.
+        Length of the holdouts, and whether nobody bought.
     level : float
         Probability of the intervals.
     currency : str
@@ -107,9 +112,8 @@ class MethodForest(Display):
             )
         pooled = backtest.differences(metric, quantity, against).drop(columns="cutoffs")
         each = backtest.differences(metric, quantity, against, by_cutoff=True)
-        frame = pd.concat([pooled, each], ignore_index=True)
-        frame = frame[np.isfinite(frame["difference"].astype(np.float64))]
-        frame = frame.assign(kind=frame["method"].map(ranked["kind"]))
+        frame = pd.concat([pooled, each], ignore_index=True).astype({"difference": np.float64})
+        frame = frame[frame["difference"].notna()].assign(kind=frame["method"].map(ranked["kind"]))
         place = frame["method"].map({name: k for k, name in enumerate(ranked.index)})
         frame = frame.iloc[np.lexsort([frame["cutoff"], place])]
         columns = ["method", "kind", "cutoff", "difference", "se", "lo", "hi"]
@@ -119,7 +123,7 @@ class MethodForest(Display):
             quantity,
             against,
             float(ranked[metric][against]),
-            str(backtest.horizon),
+            holdouts(backtest),
             backtest.level,
             currency if quantity == "value" else "",
         )
@@ -127,20 +131,27 @@ class MethodForest(Display):
     @property
     def title(self) -> str:
         """See `Display.title`."""
-        pooled = self.frame[self.frame["cutoff"].isna()]
+        pooled = self._pooled
         about = first_capital(f"{in_words(self.metric, self.quantity)} over {self.horizon}")
         name = f"{self.against} ({shown(self.metric, self.reference, self.currency)})"
         # equal to four digits is equal, however sure
-        sizeable = pooled["difference"].abs() > 1e-4 * abs(self.reference)
+        sizeable = pooled["difference"].abs() > SAME * abs(self.reference)
         apart = sizeable & ((pooled["lo"] > 0) | (pooled["hi"] < 0))
+        apart |= pooled["method"].isin(self._endless)
         worse = (pooled["difference"] > 0) == less_is_better(self.metric)
         if pooled.empty:
             return f"{about}: {name}, and no other method to compare with"
         behind, ahead = int((apart & worse).sum()), int((apart & ~worse).sum())
+        alone = len(pooled) == 1
         if ahead:
-            return f"{about}: {ahead} of {len(pooled)} methods are better than {name}"
+            others = "the only other method" if alone else f"{ahead} of {len(pooled)} other methods"
+            return f"{about}: {others} {'is' if ahead == 1 else 'are'} better than {name}"
         if behind == len(pooled):
-            return f"{about}: {name} beats all {len(pooled)} others"
+            others = "the only other method" if alone else f"all {len(pooled)} others"
+            return f"{about}: {name} beats {others}"
+        if behind == 0:
+            others = "the only other method" if alone else f"any of the {len(pooled)} others"
+            return f"{about}: {name} cannot be told from {others}"
         return (
             f"{about}: {name} beats {behind} of {len(pooled)} others; the rest cannot be told "
             "from it"
@@ -150,31 +161,56 @@ class MethodForest(Display):
     def caption(self) -> str:
         """See `Display.caption`."""
         side = "right" if less_is_better(self.metric) else "left"
+        beyond = ""
+        if self._endless:
+            beyond = f" Infinitely far, and not drawn: {', '.join(self._endless)}."
         return (
             f"{first_capital(self._measure)}, each method's less that of {self.against}, on the "
             f"same customers. To the {side}: worse. Bars are {percent(self.level)} intervals for "
-            "all cutoffs together; small marks are single cutoffs."
+            f"all cutoffs together; small marks are single cutoffs.{beyond}"
         )
 
+    @property
+    def _pooled(self) -> "pd.DataFrame":
+        return self.frame[self.frame["cutoff"].isna()]
+
+    @property
+    def _endless(self) -> list[str]:
+        """Methods so far off that no axis has room for them."""
+        pooled = self._pooled
+        return list(pooled.loc[np.isinf(pooled["difference"]), "method"])
+
+    @property
+    def _drawn(self) -> "pd.DataFrame":
+        frame = self.frame[~self.frame["method"].isin(self._endless)]
+        drawn: pd.DataFrame = frame[np.isfinite(frame["difference"])]
+        return drawn
+
+    @property
+    def _size(self) -> tuple[float, float]:
+        width, height = style.SIZE
+        return width, height + _ROW * max(self._drawn["method"].nunique() - _ROWS, 0)
+
     def _draw(self, ax: "Axes") -> None:
-        names = list(self.frame["method"].unique())
+        frame = self._drawn
+        names = list(frame["method"].unique())
         place = {name: -k for k, name in enumerate(names)}
         ax.axvline(0, color=style.SHADE, linewidth=1)
-        pooled = self.frame["cutoff"].isna()
-        single = self.frame[~pooled]
+        pooled = frame["cutoff"].isna()
+        single = frame[~pooled]
         if single["cutoff"].nunique() > 1:
             ax.plot(
                 single["difference"], single["method"].map(place) - 0.32, "|", color=style.SHADE,
                 markersize=5,
             )  # fmt: skip
-        for kind in (kind for kind in KINDS if kind in set(self.frame["kind"])):
-            part = self.frame[pooled & (self.frame["kind"] == kind)]
+        for kind in (kind for kind in KINDS if kind in set(frame["kind"])):
+            part = frame[pooled & (frame["kind"] == kind)]
             half = (part["hi"] - part["difference"]).where(np.isfinite(part["hi"]))
             ax.errorbar(
                 part["difference"], part["method"].map(place), xerr=half, fmt=LOOKS[kind].marker,
                 color=LOOKS[kind].color, markersize=5, linewidth=1, label=kind,
             )  # fmt: skip
-        ax.set_yticks(list(place.values()), names)
+        ax.set_yticks(list(place.values()), names, parse_math=False)
         ax.locator_params("x", nbins=5)
         along(ax.xaxis, self.metric)
         ax.set(xlabel=f"difference in {self._measure}{unit(self.metric, self.currency)}")
@@ -199,7 +235,7 @@ class MetricOverTime(Display):
     metric, quantity : str
         What is shown, and of what.
     horizon : str
-        Length of the holdouts.
+        Length of the holdouts, and whether nobody bought.
     currency : str
         Of the revenue.
     """
@@ -246,23 +282,36 @@ class MetricOverTime(Display):
             & (rows["metric"] == metric)
             & (rows["group"] == "all")
             & rows["method"].isin(names)
-            & np.isfinite(rows["value"])
+            & rows["value"].notna()
         ]
         order = np.lexsort([rows["cutoff"], rows["method"].map(names.index)])
         frame = rows.iloc[order][["method", "kind", "cutoff", "value", "se"]]
         frame = frame.reset_index(drop=True)
         currency = currency if quantity == "value" else ""
-        return cls(frame, metric, quantity, str(backtest.horizon), currency)
+        return cls(frame, metric, quantity, holdouts(backtest), currency)
 
     @property
     def title(self) -> str:
         """See `Display.title`."""
-        faults = self.frame.assign(fault=fault(self.metric, self.frame["value"]))
-        best = faults.loc[faults.groupby("cutoff")["fault"].idxmin(), "method"]
-        wins = best.value_counts()
-        at = "at the only cutoff" if len(best) == 1 else f"at {wins.iloc[0]} of {len(best)} cutoffs"
+        frame = self.frame
         about = first_capital(f"{in_words(self.metric, self.quantity)} over {self.horizon}")
-        return f"{about}: {wins.index[0]} was best {at}"
+        if np.isinf(frame["value"]).all():
+            return f"{about}: infinite for all methods shown"
+        cutoffs = frame["cutoff"].nunique()
+        if frame["method"].nunique() == 1:
+            ends = frame["value"].min(), frame["value"].max()
+            values = dict.fromkeys(shown(self.metric, end, self.currency) for end in ends)
+            at = "the only cutoff" if cutoffs == 1 else f"{cutoffs} cutoffs"
+            return f"{about}: {' to '.join(values)} by {frame['method'].iloc[0]} at {at}"
+        faults = frame.assign(fault=fault(self.metric, frame["value"]))["fault"]
+        least = faults.groupby(frame["cutoff"]).transform("min")
+        best = frame[faults <= least + SAME * least.abs()]
+        wins = best["method"].value_counts()
+        name = wins.index[0]
+        shared = best["cutoff"].duplicated(keep=False) & (best["method"] == name)
+        ties = ", or as good as the best," if shared.any() else ""
+        at = "the only cutoff" if cutoffs == 1 else f"{wins.iloc[0]} of {cutoffs} cutoffs"
+        return f"{about}: {name} was best of those shown{ties} at {at}"
 
     @property
     def caption(self) -> str:
@@ -270,19 +319,25 @@ class MetricOverTime(Display):
         told = "Lower is better" if less_is_better(self.metric) else "Higher is better"
         if self.metric == "bias":
             told = "Nearest to zero is best"
+        endless = self.frame.loc[np.isinf(self.frame["value"]), "method"].unique()
+        beyond = ""
+        if len(endless):
+            beyond = f" Infinite at some cutoff, and not drawn there: {', '.join(endless)}."
         return (
             f"{first_capital(NAMES[self.metric])} at each cutoff, the last day that the methods "
             f"saw; bars show two standard errors, which the methods share in large part. {told}."
+            f"{beyond}"
         )
 
     def _draw(self, ax: "Axes") -> None:
         import pandas as pd
 
-        looks = style.looks(self.frame["method"].unique())
-        cutoffs = self.frame["cutoff"]
+        frame = self.frame[np.isfinite(self.frame["value"])]
+        looks = style.looks(frame["method"].unique())
+        cutoffs = frame["cutoff"]
         step = (cutoffs.max() - cutoffs.min()) / 100  # side by side, not on top of one another
         for k, (name, look) in enumerate(looks.items()):
-            part = self.frame[self.frame["method"] == name]
+            part = frame[frame["method"] == name]
             shift = pd.Timedelta(step * (k - (len(looks) - 1) / 2))
             half = (2 * part["se"]).where(np.isfinite(part["se"]))
             ax.errorbar(
@@ -301,4 +356,5 @@ class MetricOverTime(Display):
         label = in_words(self.metric, self.quantity) + unit(self.metric, self.currency)
         ax.set(xlabel="cutoff", ylabel=label)
         style.tidy(ax)
-        style.legend_below(ax, columns=2, middle=0.45)
+        if len(looks):
+            style.legend_below(ax, columns=2, middle=0.45)

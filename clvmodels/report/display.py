@@ -39,6 +39,11 @@ class Display(ABC):
     def _draw(self, ax: "Axes") -> None:
         """Draw the frame."""
 
+    @property
+    def _size(self) -> tuple[float, float]:
+        """Width and height in inches of a figure of its own."""
+        return style.SIZE
+
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the numbers.
 
@@ -51,7 +56,7 @@ class Display(ABC):
         -------
         matplotlib Axes
         """
-        ax = style.new_axes() if ax is None else ax
+        ax = style.new_axes(self._size) if ax is None else ax
         self._draw(ax)
         style.title(ax, self.title)
         return ax
@@ -67,7 +72,7 @@ class Display(ABC):
         """
         from matplotlib import rc_context
 
-        ax = style.new_axes()
+        ax = style.new_axes(self._size)
         if title:
             self.plot(ax)
         else:

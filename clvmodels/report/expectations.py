@@ -14,6 +14,7 @@ from clvmodels.evaluation.holdout import HoldoutComparison
 from clvmodels.exceptions import ParameterError
 from clvmodels.report import style
 from clvmodels.report.display import Display
+from clvmodels.report.methods import named
 from clvmodels.report.numbers import count, significant
 from clvmodels.units import Horizon
 
@@ -89,21 +90,25 @@ class ConditionalExpectations(Display):
         Raises
         ------
         ParameterError
-            If there are no predictions of a method, no such cutoff, or `by` is something else.
+            If there are no predictions of a method, no such cutoff, or `by` is something else; if
+            the name of a method is not in a list, or is "actual".
         """
         import pandas as pd
 
         split, predictions = _at(judged, cutoff)
         known = {} if predictions.empty else dict(iter(predictions.groupby("method", sort=False)))
-        for name in methods:
+        names = named(methods)
+        if ACTUAL in names:
+            raise ParameterError(f"{ACTUAL!r} is what came: give the method another name.")
+        for name in names:
             if name not in known:
                 there = ", ".join(map(str, known))
                 raise ParameterError(f"There are no predictions of {name!r}; there are {there}.")
-        if not methods:
+        if not names:
             raise ParameterError("Name at least one method to show.")
-        chosen = pd.concat([known[name] for name in methods])
+        chosen = pd.concat([known[name] for name in names])
         table = conditional_expectations(split, chosen, by, last)
-        first = table[table["method"] == methods[0]]
+        first = table[table["method"] == names[0]]
         none = np.nan
         actual = pd.DataFrame(
             {
@@ -127,9 +132,10 @@ class ConditionalExpectations(Display):
         name = next(name for name in self.frame["method"].unique() if name != ACTUAL)
         largest = actual.iloc[int(actual["customers"].argmax())]
         own = self.frame[(self.frame["method"] == name) & (self.frame["group"] == largest["group"])]
+        s, each = ("", "") if largest["customers"] == 1 else ("s", " each")
         return (
-            f"{count(largest['customers'])} customers {self._in_words(largest['group'])} made "
-            f"{significant(largest['mean'])} purchases each in {self.horizon}; {name} expected "
+            f"{count(largest['customers'])} customer{s} {self._in_words(largest['group'])} made "
+            f"{significant(largest['mean'])} purchases{each} in {self.horizon}; {name} expected "
             f"{significant(own['mean'].iloc[0])}"
         )
 

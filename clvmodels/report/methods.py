@@ -47,6 +47,7 @@ _SHARES: Final = {"bias": signed_percent, "top_decile": percent, "decile_mape": 
 
 QUANTITIES: Final = {"purchases": "purchases", "value": "revenue", "active": "who buys"}
 SERIES: Final = 6  # so many can be told apart in one picture
+SAME: Final = 1e-4  # relative: metrics that are equal to four digits are equal
 
 
 def fault(metric: str, value: "pd.Series[float] | FloatArray") -> FloatArray:
@@ -65,6 +66,8 @@ def shown(metric: str, value: float, currency: str = "") -> str:
     """A metric as text, with the currency where it is an amount."""
     if metric in _AMOUNTS:
         return money(value, currency)
+    if np.isinf(value):
+        return significant(value)
     return _SHARES.get(metric, significant)(value)
 
 
@@ -120,17 +123,37 @@ def best_first(league: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     return league.iloc[order].reset_index(drop=True)
 
 
+def holdouts(backtest: Backtest) -> str:
+    """What methods foresaw: how much time, and whether anything came of it."""
+    came = any(split.holdout_purchases.any() for split in backtest.splits.values())
+    return str(backtest.horizon) + ("" if came else " in which nobody bought")
+
+
+def named(methods: Sequence[str]) -> list[str]:
+    """Every name once.
+
+    Raises
+    ------
+    ParameterError
+        If there is one name instead of several, which Python would take letter by letter.
+    """
+    if isinstance(methods, str):
+        raise ParameterError(f"Give the names of methods in a list, such as [{methods!r}].")
+    return list(dict.fromkeys(methods))
+
+
 def chosen(methods: Sequence[str] | None, ranked: "pd.DataFrame", most: int = SERIES) -> list[str]:
     """The methods asked for, or the best of each kind, best first.
 
     Raises
     ------
     ParameterError
-        If a method is not among those `ranked`, or there are more than can be told apart.
+        If a method is not among those `ranked`, there are more than can be told apart, or the name
+        of one is not in a list.
     """
     if methods is None:
         return list(ranked.drop_duplicates("kind")["method"].head(most))
-    names = list(dict.fromkeys(methods))
+    names = named(methods)
     known = ranked["method"].tolist()
     for name in names:
         if name not in known:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self, final
 import numpy as np
 
 from clvmodels.evaluation.mixing import Process, mixing, mixing_distributions
+from clvmodels.exceptions import ParameterError
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.report import style
 from clvmodels.report.display import Display
@@ -57,8 +58,12 @@ class MixingDistribution(Display):
         Raises
         ------
         ParameterError
-            If a model has no such process, or the models do not speak of the same quantity.
+            If a model has no such process, the models do not speak of the same quantity, or fits
+            have no names.
         """
+        if not isinstance(fits, Mapping):
+            got = type(fits).__name__
+            raise ParameterError(f"Give fits by name, such as {{'BG/NBD': fit}}; got a {got}.")
         frame = mixing_distributions(fits, of)
         first = next(iter(fits.values()))
         kind = mixing(first.model, of)

@@ -64,11 +64,13 @@ def percent(share: float, digits: int = 2) -> str:
 
     Examples
     --------
-    >>> percent(0.0400), percent(-0.1234), percent(0.9984)
-    ('4 %', '−12 %', '99.8 %')
+    >>> percent(0.0400), percent(-0.1234), percent(0.9984), percent(6e-28)
+    ('4 %', '−12 %', '99.8 %', 'below 0.01 %')
     """
     if not math.isfinite(share):
         return NONE
+    if 0 < share < 1e-4:
+        return "below 0.01 %"
     if 0.9 < abs(share) < 1:  # 99.8 % is not 100 %
         digits = max(digits, 3)
     return f"{significant(100 * share, digits)} %"

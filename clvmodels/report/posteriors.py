@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self, final
 
 import numpy as np
 
-from clvmodels.evaluation.marginal import Fitted, Marginal, marginal
+from clvmodels.evaluation.marginal import Fitted, Marginal, is_over_time, marginal
 from clvmodels.exceptions import DataError, FitError, ParameterError
-from clvmodels.models.fitted import FittedModel, check_level
+from clvmodels.models.fitted import check_level
 from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.report import style
 from clvmodels.report.display import Display
@@ -93,7 +93,8 @@ class ParameterPosterior(Display):
         Raises
         ------
         ParameterError
-            If there is no parameter or trait of that name.
+            If there is no parameter or trait of that name, or `mle` is another model or no fit by
+            maximum likelihood.
         FitError
             If the fit has no draws.
         DataError
@@ -109,7 +110,7 @@ class ParameterPosterior(Display):
         low, high = np.quantile(drawn, [(1 - _SHOWN) / 2, (1 + _SHOWN) / 2])
         peak = None
         if mle is not None:
-            _same_data(fit, mle)
+            _require_alike(fit, mle)
             peak = marginal(mle, name, fit.estimate.scales)
             at = peak.value(peak.centre)
             rows.append(_Row(_PEAK, at, *_interval(peak, level)))
@@ -140,8 +141,7 @@ class ParameterPosterior(Display):
             f"{_BY[row.source]}"
             for row in self._rows
         ]
-        unit = f" in {self.unit}" if self.unit else ""
-        return f"{self.name}{unit}: {'; '.join(told)}"
+        return f"{self._label}: {'; '.join(told)}"
 
     @property
     def caption(self) -> str:
@@ -157,6 +157,10 @@ class ParameterPosterior(Display):
             f"{self.name}: {self.meaning}. Bars are the draws, points their mean with the interval "
             f"of {percent(self.level)}.{curve}"
         )
+
+    @property
+    def _label(self) -> str:
+        return f"{self.name} in {self.unit}" if self.unit else self.name
 
     @property
     def _rows(self) -> list[_Row]:
@@ -185,8 +189,7 @@ class ParameterPosterior(Display):
         ax.set_ylim(bottom=-(len(self.summary) + 0.6) * 0.06 * top)
         ax.set_yticks([])
         style.amounts(ax.xaxis)
-        unit = f" ({self.unit})" if self.unit else ""
-        ax.set(xlabel=f"{self.name}{unit}", ylabel="density")
+        ax.set(xlabel=self._label, ylabel="density")
         style.tidy(ax, grid="x")
         style.legend(ax)
 
@@ -209,13 +212,14 @@ class ParameterIntervals(Display):
     level: float
 
     @classmethod
-    def of(cls, fits: Mapping[str, FittedModel], mle: FittedModel, level: float = 0.9) -> Self:
+    def of(cls, fits: Mapping[str, Fitted], mle: Fitted, level: float = 0.9) -> Self:
         """Take estimates and intervals from the summaries of the fits.
 
         Parameters
         ----------
         fits : mapping of str to fitted model
-            By the names to show: of posteriors, means and quantiles of the draws.
+            By the names to show: of posteriors, means and quantiles of the draws. No name may be
+            "maximum likelihood".
         mle : fitted model
             The same model, fitted to the same data by `MLE`.
         level : float
@@ -224,21 +228,19 @@ class ParameterIntervals(Display):
         Raises
         ------
         ParameterError
-            If a fit has other parameters.
+            If a fit is of another model or has the name of `mle`, or `mle` is no fit by maximum
+            likelihood.
         DataError
             If a fit is to other data.
         """
         import pandas as pd
 
+        if _PEAK in fits:
+            raise ParameterError(f"{_PEAK!r} is the name of mle: give the fit another.")
         base = mle.params
         parts = []
         for name, fit in {**fits, _PEAK: mle}.items():
-            if set(fit.params) != set(base):
-                raise ParameterError(
-                    f"{name} has the parameters {', '.join(fit.params)}; the maximum likelihood "
-                    f"has {', '.join(base)}. Compare fits of one model."
-                )
-            _same_data(fit, mle)
+            _require_alike(fit, mle)
             table = fit.summary(level)[["parameter", "estimate", "lo", "hi"]]
             peak = table["parameter"].map(base)
             relative = {
@@ -308,7 +310,9 @@ def _interval(its: Marginal, level: float) -> tuple[float, float]:
 
 
 def _unit(fit: Fitted, name: str) -> str:
-    """What a parameter counts; nothing of pure numbers and of traits."""
+    """What a parameter counts, or the time over which a trait does; nothing of pure numbers."""
+    if is_over_time(fit, name) and isinstance(fit, FittedPurchases):
+        return f"{significant(fit.estimate.scales['time'])} {fit.clock}"
     dimension = {p.name: p.dimension for p in fit.model.parameters}.get(name, "pure")
     if dimension == "money":
         return "the currency of the data"
@@ -317,8 +321,15 @@ def _unit(fit: Fitted, name: str) -> str:
     return ""
 
 
-def _same_data(fit: FittedModel, mle: FittedModel) -> None:
-    """Refuse to compare fits of different data, or of the same in different units."""
+def _require_alike(fit: Fitted, mle: Fitted) -> None:
+    """Refuse to compare fits of different models or data, or with something else than a maximum."""
+    if mle.estimate.is_sample:
+        raise ParameterError("mle takes a fit by MLE, not a posterior.")
+    if fit.model != mle.model:
+        raise ParameterError(
+            f"One fit is of {fit.model!r}, the maximum likelihood of {mle.model!r}. Compare fits "
+            "of one model."
+        )
     one, other = fit.estimate.fingerprint, mle.estimate.fingerprint
     if not one or not other:
         raise FitError("Parameters that were given have no data: compare fits.")

@@ -1,14 +1,15 @@
 """How plots look: colours that survive colour-blind eyes, grey printers and dark screens."""
 
 from collections.abc import Iterable
-from textwrap import fill
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from clvmodels.report.numbers import percent, significant
+from clvmodels.report.numbers import significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.legend import Legend
 
 INK: Final = "#1a1a1b"
 GRID: Final = "#c9c9ca"
@@ -34,6 +35,8 @@ _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
 BAND: Final = 0.18  # opacity: bands of several series show through one another
 _LETTER: Final = 0.083  # inches that a letter of a title takes, on average
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+_LINES: Final = 3  # of a title, as long as it begins where the plot does
 SIZE: Final = (5.0, 3.6)  # inches: legible on a telephone, and side by side on a desk
 
 
@@ -76,9 +79,19 @@ def title(ax: "Axes", text: str) -> None:
     figure.draw_without_rendering()  # only then is it known what the labels leave
     place = ax.get_window_extent()
     end = place.x1 if len(figure.axes) > 1 else figure.bbox.x1
-    room = (end - place.x0) / figure.dpi
-    lines = fill(text, max(20, int(room / _LETTER)), break_on_hyphens=False)
-    ax.set_title(lines, fontsize=10.5, color=INK, loc="left", parse_math=False)
+
+    whole = text.replace(" %", f"{_NO_BREAK}%")
+
+    def lines(start: float) -> list[str]:
+        room = (end - start) / figure.dpi
+        found = wrap(whole, max(20, int(room / _LETTER)), break_on_hyphens=False)
+        return [line.replace(_NO_BREAK, " ") for line in found]
+
+    start = place.x0
+    if len(lines(start)) > _LINES:  # long labels leave little room beside them
+        start = min(box.x0 for box in [place, ax.get_tightbbox()] if box is not None)
+    told, x = "\n".join(lines(start)), (start - place.x0) / place.width
+    ax.set_title(told, fontsize=10.5, color=INK, loc="left", x=x, parse_math=False)
 
 
 def amounts(axis: "Axis") -> None:
@@ -88,7 +101,7 @@ def amounts(axis: "Axis") -> None:
 
 def shares(axis: "Axis") -> None:
     """Percentages along an axis."""
-    axis.set_major_formatter(lambda value, _: percent(value))
+    axis.set_major_formatter(lambda value, _: f"{significant(100 * value)} %")
 
 
 def dates(axis: "Axis") -> None:
@@ -105,12 +118,24 @@ def legend(ax: "Axes", loc: Literal["best", "lower right"] = "best", *, first: s
     entries = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     labels = sorted(entries, key=lambda label: label != first)
     handles = [entries[label] for label in labels]
-    ax.legend(handles, labels, frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc)
+    _as_said(
+        ax.legend(
+            handles, labels, frameon=False, labelcolor=INK, fontsize=9, handlelength=2.4, loc=loc
+        )
+    )
 
 
 def legend_below(ax: "Axes", *, columns: int = 4, middle: float = 0.3) -> None:
     """A legend under a plot whose points leave no room for it, around that share of its width."""
-    ax.legend(
-        frameon=False, labelcolor=INK, fontsize=9, handlelength=1.2, columnspacing=1.2,
-        loc="upper center", bbox_to_anchor=(middle, -0.17), ncols=columns,
+    _as_said(
+        ax.legend(
+            frameon=False, labelcolor=INK, fontsize=9, handlelength=1.2, columnspacing=1.2,
+            loc="upper center", bbox_to_anchor=(middle, 0), borderaxespad=3.8, ncols=columns,
+        )
     )  # fmt: skip
+
+
+def _as_said(legend: "Legend") -> None:
+    """Names with dollar signs are no formulas."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)

@@ -1,9 +1,9 @@
 """Display of what the value of a customer base hangs on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, Any, Final, Self, final
 
 import numpy as np
 
@@ -18,6 +18,11 @@ from clvmodels.value.clv import FittedCLV
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+
+_GAP: Final = 4  # points between a bar and its label
+_MOST: Final = 0.4  # of the width, that one label may take
+_ROUNDS: Final = 50  # until the width of the axis no longer changes: 0.8^50 is nothing
 
 
 @final
@@ -126,6 +131,7 @@ class Tornado(Display):
     def _draw(self, ax: "Axes") -> None:
         frame = self.frame
         place = -np.arange(len(frame))
+        labels: list[Annotation] = []
         for end, look, hatch in zip(
             ("low", "high"), style.looks(["low", "high"]).values(), ("", "////"), strict=True
         ):
@@ -135,17 +141,34 @@ class Tornado(Display):
             )  # fmt: skip
             for at, setting, height in zip(frame[end], frame[f"{end}_setting"], place, strict=True):
                 right = at > self.total or (at == self.total and end == "high")
-                ax.annotate(
-                    setting, (at, height), (4 if right else -4, 0), textcoords="offset points",
-                    ha="left" if right else "right", va="center", fontsize=8, color=style.INK,
-                    parse_math=False,
+                label = ax.annotate(
+                    setting, (at, height), (_GAP if right else -_GAP, 0),
+                    textcoords="offset points", ha="left" if right else "right", va="center",
+                    fontsize=8, color=style.INK, parse_math=False,
                 )  # fmt: skip
+                labels.append(label)
         ax.axvline(self.total, color=style.INK, linewidth=1)
-        ax.margins(x=0.25)
-        ax.set_yticks(place, [fill(name, 12) for name in frame["input"]])
+        ax.set_yticks(place, [fill(name, 12) for name in frame["input"]], parse_math=False)
         ax.locator_params("x", nbins=5)
         style.amounts(ax.xaxis)
         unit = f" ({self.currency})" if self.currency else ""
         ax.set(xlabel=f"value of all customers {self.span}{unit}")
         style.tidy(ax, grid="x")
         style.legend_below(ax)
+        _make_room(ax, labels)
+
+
+def _make_room(ax: "Axes", labels: "Sequence[Annotation]") -> None:
+    """Widen the axis until the labels at the ends of the bars lie within it."""
+    figure: Any = ax.figure.figure
+    figure.draw_without_rendering()  # only then is it known how much the labels take
+    gap, width = 2 * _GAP * figure.dpi / 72, ax.get_window_extent().width
+    places = np.array([label.xy[0] for label in labels])
+    side = np.array([1 if label.get_horizontalalignment() == "left" else -1 for label in labels])
+    taken = np.array([label.get_window_extent().width + gap for label in labels]) / width
+    low = high = float(places[0])
+    for _ in range(_ROUNDS):  # the wider the axis, the more of it a label takes
+        reach = places + side * np.minimum(taken, _MOST) * (high - low)
+        low, high = min(reach.min(), places.min()), max(reach.max(), places.max())
+    if high > low:
+        ax.set_xlim(low, high)

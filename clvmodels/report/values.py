@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from clvmodels._typing import FloatArray
 from clvmodels.evaluation import metrics
 from clvmodels.evaluation.calibration import calibration_by_decile
 from clvmodels.evaluation.holdout import HoldoutComparison
@@ -82,7 +83,7 @@ class League(Display):
                 part["bias"], place[rows], xerr=2 * part["bias_se"], fmt=look.marker,
                 color=look.color, markersize=5, linewidth=1, label=kind,
             )  # fmt: skip
-        ax.set_yticks(place, self.frame["method"])
+        ax.set_yticks(place, self.frame["method"], parse_math=False)
         ax.locator_params("x", nbins=5)
         style.shares(ax.xaxis)
         ax.set(xlabel="revenue foreseen, relative to what came")
@@ -211,6 +212,7 @@ class ValueDistribution(Display):
         currency: str = "",
         per_tenfold: int = 8,
         name: str = "lifetime value",
+        weight: ArrayLike | None = None,
     ) -> Self:
         """Sort customers into classes of value.
 
@@ -224,10 +226,13 @@ class ValueDistribution(Display):
             Classes per tenfold increase of value.
         name : str
             What the values are, such as "value of the next 12 months".
+        weight : array of shape (customers,), optional
+            How many customers each row stands for; one each if not given.
         """
         import pandas as pd
 
         v = np.asarray(value, dtype=np.float64)
+        w = np.ones_like(v) if weight is None else np.asarray(weight, dtype=np.float64)
         positive = v[v > 0]
         top = float(positive.max()) if len(positive) else 1.0
         # five tenfolds cover all that can be seen; what is less is next to nothing
@@ -240,11 +245,11 @@ class ValueDistribution(Display):
             {
                 "lo": [min(0.0, float(v.min())), *edges[:-1]],
                 "hi": edges,
-                "customers": np.bincount(group, minlength=len(edges)),
-                "value": np.bincount(group, v, minlength=len(edges)),
+                "customers": np.bincount(group, w, minlength=len(edges)),
+                "value": np.bincount(group, w * v, minlength=len(edges)),
             }
         )
-        return cls(frame, float(np.median(v)), float(v.mean()), currency, name)
+        return cls(frame, middle(v, w), float(np.average(v, weights=w)), currency, name)
 
     @property
     def title(self) -> str:
@@ -301,20 +306,22 @@ class Concentration(Display):
     """
 
     @classmethod
-    def of(cls, values: Mapping[str, ArrayLike]) -> Self:
+    def of(cls, values: Mapping[str, ArrayLike], weight: ArrayLike | None = None) -> Self:
         """Rank customers by value, for each of some kinds of value.
 
         Parameters
         ----------
         values : mapping of str to array of shape (customers,)
             Values by the names to show.
+        weight : array of shape (customers,), optional
+            How many customers each row stands for; one each if not given.
         """
         import pandas as pd
 
         share = np.linspace(0, 1, 201)
         parts = []
         for name, value in values.items():
-            curve = metrics.concentration(value)
+            curve = metrics.concentration(value, weight)
             held = np.interp(share, curve["share_of_customers"], curve["share_of_value"])
             parts.append(
                 pd.DataFrame({"series": name, "share_of_customers": share, "share_of_value": held})
@@ -350,3 +357,14 @@ class Concentration(Display):
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
         style.tidy(ax, grid="both")
         style.legend(ax, loc="lower right")
+
+
+def middle(value: FloatArray, weight: FloatArray | None) -> float:
+    """The median of customers, of whom each row stands for as many as its weight says."""
+    if weight is None:
+        return float(np.median(value))
+    order = np.argsort(value, kind="stable")
+    reached = np.cumsum(weight[order])
+    half = reached[-1] / 2
+    ends = (np.searchsorted(reached, half, side) for side in ("left", "right"))
+    return float(np.mean([value[order][min(end, len(value) - 1)] for end in ends]))

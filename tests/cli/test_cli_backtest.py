@@ -80,8 +80,8 @@ def test_backtest_writes_what_the_library_finds(csv, log, tmp_path):
     assert len(kept) == len(found.predictions)
     assert (out / "forest-value.png").read_bytes().startswith(b"\x89PNG")
     said = " ".join(result.stdout.split())
-    assert "Backtest: revenue of 26 weeks after 2 cutoffs" in said
-    assert "Backtest: purchases of 26 weeks after 2 cutoffs" in said
+    assert "Backtest of 26 weeks after 2 cutoffs: revenue" in said
+    assert "Backtest of 26 weeks after 2 cutoffs: purchases" in said
 
 
 def test_backtest_goes_on_after_an_interruption(csv, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.ticker import FixedFormatter
 
 from clvmodels.bayes.laplace import Laplace
 from clvmodels.data.datasets import load_cdnow
@@ -82,12 +83,22 @@ def test_plots_where_nothing_came(silent_study):
         assert "inf" not in display.title
 
 
+def words_of(ax):
+    """All texts of a plot but mere numbers."""
+    texts = [ax.xaxis.label, ax.yaxis.label, ax._left_title]
+    texts += [text for text in ax.texts if any(map(str.isalpha, text.get_text()))]
+    texts += ax.get_legend().get_texts() if ax.get_legend() else []
+    for axis in (ax.xaxis, ax.yaxis):
+        if isinstance(axis.get_major_formatter(), FixedFormatter):
+            texts += [label for label in axis.get_ticklabels() if label.get_text()[:1].isalpha()]
+    return texts
+
+
 def test_a_dollar_sign_is_no_formula(every):
     assert any("US$" in display.title for display in every)
     for display in every:
         ax = display.plot()
-        texts = [ax.xaxis.label, ax.yaxis.label, ax._left_title]
-        assert not any(text.get_parse_math() for text in texts)
+        assert not [text.get_text() for text in words_of(ax) if text.get_parse_math()]
 
 
 def test_svg_is_well_formed_and_loads_nothing(every):
@@ -118,6 +129,27 @@ def test_displays_show_themselves_in_notebooks(every):
     for display in every:
         assert display._repr_svg_().startswith("<svg ")
         assert repr(display) == f"{type(display).__name__}: {display.title}"
+
+
+def test_titles_leave_room_for_long_labels():
+    text = "Twenty words " * 10
+    starts = []
+    for label in ("a", "a method with a rather long name"):
+        ax = style.new_axes()
+        ax.set_yticks([0, 1], [label, label])
+        style.title(ax, text)
+        starts.append(ax._left_title.get_position()[0])
+        ax.figure.draw_without_rendering()
+        assert ax.get_title(loc="left").count("\n") <= 3
+        assert ax._left_title.get_window_extent().x1 <= ax.figure.bbox.x1
+    assert starts[0] == 0 > starts[1]
+
+
+def test_a_percentage_stays_on_one_line():
+    for words in range(8):
+        ax = style.new_axes()
+        style.title(ax, "x" * words + " goes from here to there with −10 % to +10 % " * 4)
+        assert "\n%" not in ax.get_title(loc="left")
 
 
 def test_series_can_be_told_apart_without_colour():

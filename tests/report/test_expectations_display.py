@@ -1,6 +1,6 @@
 """Conditional expectations drawn: the published class means, comparisons and backtests alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pytest
@@ -37,6 +37,19 @@ def test_class_means_are_the_published_ones(comparison):
         "1,411 customers without repeat purchases made 0.237 purchases each in 39 weeks; BG/NBD "
         "expected 0.225"
     )
+
+
+def test_a_method_named_twice_counts_once(comparison):
+    once = ConditionalExpectations.of(comparison, ["BG/NBD"])
+    twice = ConditionalExpectations.of(comparison, ["BG/NBD", "BG/NBD"])
+    pd.testing.assert_frame_equal(twice.frame, once.frame)
+
+
+def test_one_customer_is_no_crowd(comparison):
+    display = ConditionalExpectations.of(comparison, ["BG/NBD"])
+    alone = display.frame[display.frame["group"] == "1"].assign(customers=1.0)
+    title = replace(display, frame=alone).title
+    assert title.startswith("1 customer with 1 repeat purchase made 0.697 purchases in 39 weeks")
 
 
 def test_bars_are_two_standard_errors(comparison):
@@ -93,5 +106,10 @@ def test_a_backtest_is_shown_at_one_of_its_cutoffs(comparison):
 def test_methods_that_are_not_there(comparison):
     with pytest.raises(ParameterError, match="no predictions of 'NBD'; there are BG/NBD, Pareto"):
         ConditionalExpectations.of(comparison, ["NBD"])
+    with pytest.raises(ParameterError, match=r"in a list, such as \['BG/NBD'\]"):
+        ConditionalExpectations.of(comparison, "BG/NBD")
+    named = comparison.predictions.assign(method=ACTUAL)
+    with pytest.raises(ParameterError, match="'actual' is what came"):
+        ConditionalExpectations.of(replace(comparison, predictions=named), [ACTUAL])
     with pytest.raises(ParameterError, match="at least one method"):
         ConditionalExpectations.of(comparison, [])

@@ -3,6 +3,7 @@
 import pytest
 from scipy import stats
 
+from clvmodels.exceptions import ParameterError
 from clvmodels.models.beta_geo import BetaGeoModel
 from clvmodels.models.pareto_nbd import ParetoNBDModel
 from clvmodels.report.mixing import MixingDistribution
@@ -31,6 +32,11 @@ def test_rates_are_drawn_over_tenfolds(of, scale):
     assert ax.get_xscale() == scale
     assert ax.get_ylim()[0] == 0
     assert "Bands" not in display.caption
+
+
+def test_fits_have_names():
+    with pytest.raises(ParameterError, match=r"by name.* got a list"):
+        MixingDistribution.of([BG])
 
 
 def test_bands_are_told(fits):

@@ -8,6 +8,7 @@ from clvmodels.data.datasets import load_cdnow_summary
 from clvmodels.exceptions import DataError, FitError, ParameterError
 from clvmodels.models.beta_geo import BetaGeoModel
 from clvmodels.models.gamma_gamma import GammaGammaModel
+from clvmodels.models.modified_beta_geo import ModifiedBetaGeoModel
 from clvmodels.models.nbd import NBDModel
 from clvmodels.report.posteriors import ParameterIntervals, ParameterPosterior
 
@@ -51,7 +52,7 @@ def test_title_and_axis_tell_the_unit(posterior, mle):
     display = ParameterPosterior.of(posterior, "alpha", mle)
     assert display.title.startswith("alpha in weeks: 4.4")
     assert display.title.endswith("by maximum likelihood")
-    assert display.plot().get_xlabel() == "alpha (weeks)"
+    assert display.plot().get_xlabel() == "alpha in weeks"
     assert ParameterPosterior.of(posterior, "a").plot().get_xlabel() == "a"
 
 
@@ -61,6 +62,10 @@ def test_traits_have_the_scale_of_the_posterior(posterior, mle):
     a, b = mle.params["a"], mle.params["b"]
     assert at == pytest.approx(a / (a + b), rel=1e-12)
     assert "mean probability of dropout after a purchase" in display.caption
+    assert display.title.startswith("dropout: ")
+    purchases = ParameterPosterior.of(posterior, "purchases", mle)
+    # over the median T of the 1/10 sample, 32.71 weeks
+    assert purchases.title.startswith("purchases in 32.7 weeks: ")
 
 
 def test_without_a_maximum_and_of_spend(posterior, rfm):
@@ -93,5 +98,15 @@ def test_fits_that_cannot_be_compared(posterior, mle, rfm):
     given = MODEL.with_params(r=0.24, alpha=4.4, a=0.8, b=2.4, time_unit="week")
     with pytest.raises(FitError, match="no data"):
         ParameterPosterior.of(posterior, "r", given)
+    for compare in (
+        lambda mle: ParameterPosterior.of(posterior, "r", mle),
+        lambda mle: ParameterIntervals.of({"Laplace": posterior}, mle),
+    ):
+        with pytest.raises(ParameterError, match="by MLE, not a posterior"):
+            compare(posterior)
+        with pytest.raises(ParameterError, match="of one model"):
+            compare(ModifiedBetaGeoModel().fit(rfm))  # the same parameters
+    with pytest.raises(ParameterError, match="'maximum likelihood' is the name of mle"):
+        ParameterIntervals.of({"maximum likelihood": posterior}, mle)
     with pytest.raises(ParameterError, match="Compare fits of one model"):
         ParameterIntervals.of({"NBD": NBDModel().fit(rfm)}, mle)

@@ -51,6 +51,25 @@ def test_bars_reach_from_the_total_to_both_ends(display):
     assert {bar.get_hatch() for bar in ax.patches[rows:]} == {"////"}
 
 
+@pytest.mark.parametrize("change", [{"horizon": 0.99}, {"margin": 0.1, "purchase rate": None}])
+def test_labels_lie_within_the_axes(value, rfm, change):
+    ax = Tornado.of(value, rfm, "12 months", change).plot()
+    ax.figure.draw_without_rendering()
+    frame = ax.get_window_extent()
+    for label in ax.texts:
+        box = label.get_window_extent()
+        assert frame.x0 <= box.x0
+        assert box.x1 <= frame.x1
+
+
+def test_purchase_rates_have_a_unit(display):
+    settings = display.frame.set_index("input").loc["purchase rate"]
+    # the median T of the 1/10 sample, 32.71 weeks
+    assert settings["low_setting"].endswith(" in 32.7 weeks")
+    low, high = (float(settings[f"{end}_setting"].split()[0]) for end in ("low", "high"))
+    assert low < 0.2426 / 4.4136 * 32.71 < high  # r / alpha per week: Fader et al. (2005), table 2
+
+
 def test_caption_says_what_was_estimated_and_what_is_missing(value, rfm):
     display = Tornado.of(value, rfm, level=0.8)
     assert "over all the future" in display.title
