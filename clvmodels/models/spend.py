@@ -149,14 +149,9 @@ class SpendModel(ABC):
         usable = (x > 0) & (m > 0)
         if usable.sum() < 2:
             raise DataError(
-                rule_broken(
-                    "a spend model needs at least 2 customers with repeat purchases of positive "
-                    "mean value",
-                    int((~usable).sum()),
-                    len(data),
-                    data.customer_id[~usable].tolist(),
-                    "Check the value column and the refunds policy of the log.",
-                )
+                "A spend model needs at least 2 customers with repeat purchases of positive mean "
+                f"value, and found {usable.sum()} among {len(data):,}. Check the value column and "
+                "the refunds policy of the log, and how long it is."
             )
         weight = data.weights
         problem, design = self.problem(x[usable], m[usable], weight[usable]), None

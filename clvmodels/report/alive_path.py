@@ -1,7 +1,9 @@
 """Display of P(alive) through the calendar: silence speaks, and a purchase answers."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
+from datetime import timedelta
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
 import numpy as np
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 _MOST: Final = 6  # customers that can be told apart
 _ROW: Final = 0.055  # of marks at purchases, below the curves
+_DAY: Final = timedelta(days=1)
+_LETTERS: Final = 15  # of an id in the legend
+_IN_TITLE: Final = 36  # those of a UUID
+_SHORT: Final = 5  # letters of ids of which three find room side by side
 
 
 @final
@@ -48,8 +54,8 @@ class AlivePath(Display):
     >>> import clvmodels as clv
     >>> log = clv.datasets.load_cdnow()
     >>> fit = clv.BetaGeoModel().fit(clv.datasets.load_cdnow_summary())
-    >>> AlivePath.of(fit, log, [111]).title
-    'By 1998-06-30, after 1.4 weeks of silence, customer 111 is alive with 94.1 % (BG/NBD)'
+    >>> AlivePath.of(fit, log, [111]).title.partition(", after ")[2]
+    '1.4 weeks of silence, customer 111 has a 94.1 % chance of being alive (BG/NBD)'
     """
 
     model: str
@@ -95,13 +101,16 @@ missing_value
         DataError
             If the log cannot be read, or a customer has no purchase.
         ParameterError
-            If there are more than six customers, or the model counts opportunities.
+            If there are more than six customers, an id is not in a list, or the model counts
+            opportunities.
         """
         if not isinstance(fit, FittedPurchases) or fit.model.container.__name__ != "RFMSummary":
             raise ParameterError(
                 "A path through the calendar is for models of RFMSummary. Of others, "
                 "probability_alive_path of the fit gives P(alive) of one summary per date."
             )
+        if isinstance(customers, str) or not isinstance(customers, Sized):
+            raise ParameterError(f"Give the ids of customers in a list, such as [{customers!r}].")
         if len(customers) > _MOST:
             raise ParameterError(
                 f"At most {_MOST} paths can be told apart, got {len(customers):,} customers."
@@ -134,9 +143,10 @@ missing_value
         own = self.frame[self.frame["customer_id"] == who]
         bought = _purchases(own)["date"].iloc[-1]
         units = (least["date"] - bought).total_seconds() / 86_400 / self.unit.days
+        name, chance = _without_middle(str(who), _IN_TITLE), percent(least["p_alive"])
         told = (
             f"By {least['date']:%Y-%m-%d}, after {significant(units, 2)} {self.unit}s of silence, "
-            f"customer {who} is alive with {percent(least['p_alive'])} ({self.model})"
+            f"customer {name} has a {chance} chance of being alive ({self.model})"
         )
         return told if len(last) == 1 else f"{told}, the least of {len(last)}"
 
@@ -153,7 +163,7 @@ missing_value
 
     def _draw(self, ax: "Axes") -> None:
         parts = dict(iter(self.frame.groupby("customer_id", sort=False)))
-        named = {str(who): part for who, part in parts.items()}
+        named = dict(zip(_short([str(who) for who in parts]), parts.values(), strict=True))
         for row, (name, look) in enumerate(style.looks(named).items(), 1):
             part = named[name]
             ax.fill_between(
@@ -171,13 +181,37 @@ missing_value
             )  # fmt: skip
         ax.axhline(0, color=style.SHADE, linewidth=0.8)
         ax.set_ylim(-(len(named) + 0.6) * _ROW, 1.02)
+        first, last = self.frame["date"].min(), self.frame["date"].max()
+        if first == last:  # nobody has a path yet
+            ax.set_xlim(first - _DAY, last + _DAY)
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
         style.shares(ax.yaxis)
         style.dates(ax.xaxis)
         ax.set(xlabel="date", ylabel="probability of being alive")
         style.tidy(ax)
         if len(named) > 1:
-            style.legend_below(ax)
+            short = max(map(len, named)) <= _SHORT
+            style.legend_below(ax, columns=3 if short else 2, middle=0.3 if short else 0.42)
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Long ids without their middle, or without the beginning that they share.
+
+    Where neither tells them apart they are numbered, in the order of the frame.
+    """
+    shared = commonprefix(names)  # noqa: RUF071 -- of letters, not of a path
+    for found in (
+        [_without_middle(name) for name in names],
+        [f"…{_without_middle(name.removeprefix(shared))}" for name in names],
+    ):
+        if len({*found}) == len(names):
+            return found
+    return [f"no. {k}" for k in range(1, len(names) + 1)]
+
+
+def _without_middle(name: str, letters: int = _LETTERS) -> str:
+    half = letters // 2
+    return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
 def _purchases(path: "pd.DataFrame") -> "pd.DataFrame":

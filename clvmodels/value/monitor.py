@@ -1,4 +1,4 @@
-"""Early warnings: whose silence has cost most, while something can still be done."""
+"""Early warnings: whose silence tells most against them, while something can still be done."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,12 +23,13 @@ def early_warnings(
     *,
     lost: float = LOST,
 ) -> "pd.DataFrame":
-    """Customers whose silence has cost most: value now, against that had they just bought.
+    """Customers whose silence tells most against them: value now, and had they just bought.
 
     The comparison is with the same customer, with as many purchases over as long a time, of which
-    the last one were only just made. What such a customer would be worth more is what the silence
-    has taken from the expected value, and what there is to win back. One-time buyers have no rhythm
-    to fall out of, and are left out.
+    the last one were only just made. By the difference, the silence lowers what the customer is
+    expected to be worth. Silence is evidence of having left, not its cause: the difference is no
+    money lost so far, nor what a campaign would bring back. One-time buyers have no rhythm to fall
+    out of, and are left out.
 
     Parameters
     ----------
@@ -47,9 +48,10 @@ def early_warnings(
     DataFrame
         One row per customer, the most at risk first: customer_id; frequency (repeat purchases);
         silence since the last purchase and usual_interval (the mean time between purchases so
-        far), in the summary's time unit; p_alive; value; value_if_recent, had the last purchase
-        been just now; at_risk, the difference. Money as by `FittedCLV.clv`. at_risk may be
-        negative where purchases are so regular that the next one is due.
+        far), in the summary's time unit; overdue, whether the silence exceeds the usual interval;
+        p_alive; value; value_if_recent, had the last purchase been just now; at_risk, the
+        difference. Money as by `FittedCLV.clv`. at_risk may be negative where purchases are so
+        regular that the next one is due. No row where nobody qualifies.
 
     Raises
     ------
@@ -72,16 +74,21 @@ def early_warnings(
         raise ParameterError(f"lost is a probability, between 0 and 1; got {lost!r}.")
     repeat = check_summary(data).frequency > 0
     alive = value.purchases.probability_alive(data)
-    kept = data.select(repeat & (alive >= lost))
-    now = value.clv(kept, horizon)
-    then = value.clv(_just_bought(kept), horizon)
+    rows = np.flatnonzero(repeat & (alive >= lost))
+    now = then = np.empty(0)
+    if len(rows):
+        kept = data.select(rows)
+        now, then = value.clv(kept, horizon), value.clv(_just_bought(kept), horizon)
+    x, t_x = data.frequency[rows], data.recency[rows]
+    silence, usual = data.T[rows] - t_x, t_x / x
     frame = pd.DataFrame(
         {
-            "customer_id": kept.customer_id,
-            "frequency": kept.frequency.astype(np.int64),
-            "silence": kept.T - kept.recency,
-            "usual_interval": kept.recency / kept.frequency,
-            "p_alive": alive[repeat & (alive >= lost)],
+            "customer_id": data.customer_id[rows],
+            "frequency": x.astype(np.int64),
+            "silence": silence,
+            "usual_interval": usual,
+            "overdue": silence > usual,
+            "p_alive": alive[rows],
             "value": now,
             "value_if_recent": then,
             "at_risk": then - now,

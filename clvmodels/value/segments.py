@@ -80,7 +80,8 @@ def customer_segments(
         P(alive) from which a customer counts as alive, and below which as lost; at risk is what
         lies between.
     weight : array of shape (customers,), optional
-        How many customers each row stands for; one each if not given.
+        How many customers each row stands for; one each if not given. None is negative; rows of
+        weight 0 are put into a segment and add nothing to it.
 
     Returns
     -------
@@ -92,7 +93,8 @@ def customer_segments(
         If there is no customer, a column is missing, or some customer has no finite value or
         probability.
     ParameterError
-        If `top` is not increasing within 0 and 1, or not 0 <= lost <= alive <= 1.
+        If `top` is not increasing within 0 and 1, not 0 <= lost <= alive <= 1, or `weight` does not
+        give one number from 0 up for each row, some of them positive.
 
     Examples
     --------
@@ -108,7 +110,7 @@ def customer_segments(
 
     borders = _check_borders(top, alive, lost)
     ids, p, worth = _columns(predictions, value)
-    w = np.ones(len(ids)) if weight is None else np.asarray(weight, dtype=np.float64)
+    w = np.ones(len(ids)) if weight is None else _check_weight(weight, ids)
     known = p > _NEVER
     if_alive = np.divide(worth, p, out=np.zeros_like(worth), where=known)
     limits = _limits(if_alive, w, borders)
@@ -197,6 +199,22 @@ def _columns(predictions: "pd.DataFrame", value: str) -> tuple[AnyArray, FloatAr
             text = rule_broken(rule, int(bad.sum()), len(ids), ids[bad], "Leave these out.")
             raise DataError(text)
     return ids, p, worth
+
+
+def _check_weight(weight: ArrayLike, ids: AnyArray) -> FloatArray:
+    w = np.asarray(weight, dtype=np.float64)
+    if w.shape != ids.shape:
+        raise ParameterError(
+            f"weight gives one number for each of the {len(ids):,} customers; got shape {w.shape}."
+        )
+    bad = ~(np.isfinite(w) & (w >= 0))
+    if bad.any():
+        rule = "weight must be finite and not negative"
+        remedy = "Give how many customers each row stands for."
+        raise ParameterError(rule_broken(rule, int(bad.sum()), len(ids), ids[bad], remedy))
+    if not w.any():
+        raise ParameterError("All weights are 0, so there is no customer to put into a segment.")
+    return w
 
 
 def _limits(values: FloatArray, weight: FloatArray, borders: FloatArray) -> FloatArray:

@@ -40,6 +40,17 @@ def test_it_is_close_to_what_leaving_the_customer_out_does(rfm):
     assert first["moves"] == pytest.approx(moved, rel=0.25)
 
 
+def test_customers_alike_are_listed_once(rfm):
+    # 0.1 + 0.2 and 0.3 differ in the last digit: the same values, added in another order
+    money = rfm.monetary_value.copy()
+    rows = np.flatnonzero(rfm.frequency == 1)[:4]
+    money[rows] = [0.3, 0.1 + 0.2, 0.3, 0.31]
+    data = replace(rfm, monetary_value=money)
+    found = influential_customers(GammaGammaModel().fit(data), data)
+    assert found["customer_id"][:2].tolist() == rfm.customer_id[rows[[0, 3]]].tolist()
+    assert not found.duplicated(["frequency", "monetary_value"]).any()
+
+
 def test_an_order_with_a_slip_of_the_decimal_point(rfm):
     money = rfm.monetary_value.copy()
     row = np.flatnonzero(rfm.frequency == 1)[0]

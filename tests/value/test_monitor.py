@@ -1,4 +1,4 @@
-"""Early warnings: what silence has cost, and who is warned of."""
+"""Early warnings: what silence says of the value, and who is warned of."""
 
 from dataclasses import replace
 
@@ -49,6 +49,8 @@ def test_what_is_at_risk_is_the_difference_to_a_purchase_made_just_now(rfm, pare
     assert first["at_risk"] == pytest.approx(then - now)
     assert first["silence"] == one.T[0] - one.recency[0]
     assert first["usual_interval"] == one.recency[0] / one.frequency[0]
+    np.testing.assert_array_equal(found["overdue"], found["silence"] > found["usual_interval"])
+    assert 0 < found["overdue"].mean() < 1
 
 
 def test_most_at_risk_first_and_one_time_buyers_left_out(rfm, pareto):
@@ -87,6 +89,18 @@ def test_regular_timing_stays_regular(rfm):
     )
     found = early_warnings(valued(ModifiedBetaGeoCNBDModel(k=2), data), data, "12 months")
     assert np.isfinite(found[["value", "value_if_recent"]].to_numpy()).all()
+
+
+def test_no_row_where_nobody_is_left_to_warn_of(rfm, pareto):
+    # all came in the first months of a year, and never again
+    long_gone = replace(rfm, T=rfm.T + 500)
+    found = early_warnings(pareto, long_gone)
+    assert found.empty
+    assert found.columns.tolist() == early_warnings(pareto, rfm).columns.tolist()
+    assert found.dtypes.tolist() == early_warnings(pareto, rfm).dtypes.tolist()
+    assert found.attrs["model"] == "Pareto/NBD"
+    once = rfm.select(rfm.frequency == 0)
+    assert early_warnings(pareto, once, lost=0).empty
 
 
 @pytest.mark.parametrize("lost", [-0.1, 1.1, float("nan")])

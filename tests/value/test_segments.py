@@ -71,6 +71,28 @@ def test_a_row_of_weight_three_is_three_customers():
     pd.testing.assert_frame_equal(few, many)
 
 
+def test_a_row_of_no_weight_is_nobody():
+    found = customer_segments(predictions([5.0, 2.0, 9.0], [0.9, 0.1, 0.9]), weight=[3, 1, 0])
+    assert found.frame["customers"].sum() == 4
+    assert found.frame["value"].sum() == pytest.approx(17)
+    assert len(found.customers) == 3
+
+
+@pytest.mark.parametrize(
+    ("weight", "told"),
+    [
+        ([1.0], r"one number for each of the 2 customers; got shape \(1,\)"),
+        ([[1.0, 1.0]], "got shape"),
+        ([-1, 2], "not negative: broken by 1 of 2 customers, first c0"),
+        ([1, np.nan], "finite .* first c1"),
+        ([0, 0], "All weights are 0"),
+    ],
+)
+def test_weights_that_count_nobody(weight, told):
+    with pytest.raises(ParameterError, match=told):
+        customer_segments(predictions([5.0, 2.0], [0.9, 0.1]), weight=weight)
+
+
 def test_who_is_surely_gone_is_worth_nothing_if_alive():
     found = customer_segments(predictions([0.0, 1.0], [0.0, 1.0]))
     assert found.customers["value_if_alive"].tolist() == [0.0, 1.0]
