@@ -29,7 +29,9 @@ def execute(path: Path, **kernel: Any) -> nbformat.NotebookNode:
         If a cell fails; the file stays as it was.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False)
+    client = NotebookClient(
+        notebook, timeout=600, kernel_name="python3", record_timing=False, coalesce_streams=True
+    )
     client.execute(cwd=str(path.parent), **kernel)
     notebook.metadata = {"kernelspec": KERNEL}
     nbformat.validate(notebook)

@@ -34,6 +34,7 @@ _DASHES: Final[tuple[Dash, ...]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
 BAND: Final = 0.18  # opacity: bands of several series show through one another
+_SLACK: Final = 6.0  # pixels by which renderers differ in the width of labels
 _LETTER: Final = 0.083  # inches that a letter of a title takes, on average
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _LINES: Final = 3  # of a title, as long as it begins where the plot does
@@ -89,7 +90,7 @@ def title(ax: "Axes", text: str) -> None:
 
     start = place.x0
     if len(lines(start)) > _LINES:  # long labels leave little room beside them
-        start = min(box.x0 for box in [place, ax.get_tightbbox()] if box is not None)
+        start = _SLACK + min(box.x0 for box in [place, ax.get_tightbbox()] if box is not None)
     told, x = "\n".join(lines(start)), (start - place.x0) / place.width
     ax.set_title(told, fontsize=10.5, color=INK, loc="left", x=x, parse_math=False)
 
