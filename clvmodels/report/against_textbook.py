@@ -82,7 +82,7 @@ class AgainstTextbook:
         model, and the other way round: customer_id, frequency, silence, p_alive, formula_rank,
         model_rank, formula_value, model_value.
     formula : str
-        Which formula that is: the one with the least error in the holdout.
+        Which formula that is: the one with the least RMSE in the holdout.
     """
 
     fits: Mapping[str, FittedTextbook]
@@ -133,16 +133,16 @@ class AgainstTextbook:
             told.append(
                 f"The formulas put the same customers at {money(said.min(), study.currency)} to "
                 f"{money(said.max())} over all their future, {study.name} at "
-                f"{money(model['lifetime'])}. No formula knows who has left: each takes everybody "
-                "for a customer, whatever their silence. Nor does any let lifespans differ: the "
-                "best customers, too, leave after the mean lifespan of all."
+                f"{money(model['lifetime'])}. No formula tells who has left: silence may set the "
+                "churn rate, but then that counts for everybody alike. Nor does any let lifespans "
+                "differ: the best customers, too, leave after the mean lifespan of all."
             )
         rows = self.groups.set_index("method").to_dict("index")
         own, other = rows[study.name], rows[self.formula]
         if np.isfinite(list(other.values())).all():
             widest = max(_GROUPS, key=lambda group: abs(own[group] - other[group]))
             told.append(
-                f"The formula with the least error in the holdout, {self.formula}, differs most "
+                f"The formula with the least RMSE in the holdout, {self.formula}, differs most "
                 f"over {_GROUP_NAMES[widest]}: it gives them {money(other[widest])}, "
                 f"{study.name} {money(own[widest])}."
             )
@@ -159,11 +159,11 @@ class AgainstTextbook:
     def _who_erred_less(self, study: Study) -> str:
         other = study.rivals[study.rivals["method"] == self.formula].iloc[0]
         if other["lo"] <= 0 <= other["hi"]:
-            return f"Whether {study.name} or {self.formula} errs less per customer is not certain."
+            return f"By RMSE, {study.name} and {self.formula} cannot be told apart."
         first, second = (study.name, self.formula)
         if other["hi"] < 0:
             first, second = second, first
-        return f"{first} erred less per customer than {second}, by more than chance would do."
+        return f"By RMSE, {first} did better than {second}, by more than chance would do."
 
     def tables(self, study: Study) -> tuple[Table, ...]:
         """The frames as tables."""
@@ -283,13 +283,22 @@ def _total(study: Study, year: FloatArray, lifetime: FloatArray) -> dict[str, fl
     if np.isfinite(total):
         out["rank_correlation"] = float(spearman(own, lifetime, weight))
         tenth = _tenth(study)
-        one, other = (np.argsort(-v, kind="stable")[:tenth] for v in (own, lifetime))
-        out["same_top"] = len(np.intersect1d(one, other)) / tenth
+        shared = np.minimum(_within(tenth, own, weight), _within(tenth, lifetime, weight))
+        out["same_top"] = float(shared.sum()) / tenth
     return out
 
 
-def _tenth(study: Study) -> int:
-    return max(1, len(study.base) // 10)
+def _tenth(study: Study) -> float:
+    """Customers in a tenth of the base."""
+    return max(1.0, study.base.customers() // 10)
+
+
+def _within(size: float, values: FloatArray, weight: FloatArray) -> FloatArray:
+    """How many customers of each row are among so many most valuable ones."""
+    order = np.argsort(-values, kind="stable")
+    inside = np.empty_like(weight)
+    inside[order] = np.clip(size - np.cumsum(weight[order]) + weight[order], 0.0, weight[order])
+    return inside
 
 
 def _group_of(study: Study) -> FloatArray:
@@ -318,8 +327,8 @@ def _ranked_apart(study: Study, values: FloatArray) -> tuple["pd.DataFrame", "pd
             "frequency": data.frequency.astype(np.int64),
             "silence": data.T - data.recency,
             "p_alive": study.predictions["p_alive"],
-            "formula_rank": _ranks(values),
-            "model_rank": _ranks(own),
+            "formula_rank": _ranks(values, data.weights),
+            "model_rank": _ranks(own, data.weights),
             "formula_value": values,
             "model_value": own,
         }
@@ -333,11 +342,12 @@ def _ranked_apart(study: Study, values: FloatArray) -> tuple["pd.DataFrame", "pd
     return lists[0], lists[1]
 
 
-def _ranks(values: FloatArray) -> FloatArray:
-    """1 for the most valuable; equal values share the mean of their ranks."""
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(-values), dtype=np.float64)
+def _ranks(values: FloatArray, weight: FloatArray) -> FloatArray:
+    """1 for the most valuable; customers of equal value share the mean of their ranks."""
+    _, group = np.unique(-values, return_inverse=True)
+    size = np.bincount(group, weight)
+    ranks: FloatArray = (np.cumsum(size) - (size - 1) / 2)[group]
+    return ranks
 
 
 def _inputs(fits: Mapping[str, FittedTextbook], level: float) -> list[Table]:
@@ -356,7 +366,8 @@ def _inputs(fits: Mapping[str, FittedTextbook], level: float) -> list[Table]:
                 fit.summary(level),
                 level,
                 f"A customer counts as lost after {silence} days of silence: "
-                f"{count(fit.customers_lost)} did.",
+                f"{count(fit.customers_lost)} did. That sets the churn rate and nothing else: the "
+                "formula goes on to value them like all others.",
                 f"textbook-inputs-{k + 1}",
             )
         )

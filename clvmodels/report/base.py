@@ -11,8 +11,9 @@ from clvmodels.models.spend import monetary
 from clvmodels.report.framed import Column, Table, framed
 from clvmodels.report.numbers import count, money, percent
 from clvmodels.report.study import Study
-from clvmodels.report.tables import cell, share
+from clvmodels.report.tables import CHANCE, cell, interval, share, verdict
 from clvmodels.units import Horizon, TimeUnit
+from clvmodels.value.clv import FittedCLV
 
 FIRST: Final = 20
 """Customers listed on the page; the file has all."""
@@ -55,8 +56,50 @@ def segments(study: Study) -> Table:
     )  # fmt: skip
 
 
+def equities(study: Study) -> Table:
+    """What the base is worth by every model that did as well as the best one."""
+    unit = f" ({study.currency})" if study.currency else ""
+    columns = [
+        Column("model", "method"),
+        Column(f"customer equity{unit}", "equity", cell),
+        Column(f"{percent(study.level)} interval", "lo hi", interval),
+    ]
+    if study.equities["note"].any():
+        columns.append(Column("why not", "note", words=True))
+    return framed(
+        study.equities, "equities", columns,
+        title=f"Customer equity as of {study.as_of}, by model",
+        note=(
+            "The model that values the base, and every other one whose RMSE in the holdout cannot "
+            "be told from the least. Each interval covers the parameters of its own model."
+        ),
+    )  # fmt: skip
+
+
+def rivals(study: Study) -> Table:
+    """How every other method differs from the model that values the base."""
+    unit = f" in {study.currency}" if study.currency else ""
+    frame = study.rivals.drop(columns="cutoff").assign(
+        told=[
+            verdict(lo, hi, "rmse")
+            for lo, hi in zip(study.rivals["lo"], study.rivals["hi"], strict=True)
+        ]
+    )
+    columns = [
+        Column("method", "method"),
+        Column(f"RMSE less that of {study.name}", "difference", cell),
+        Column(f"{percent(study.level)} interval", "lo hi", interval),
+        Column("by RMSE", "told", words=True),
+    ]
+    return framed(
+        frame, "rivals", columns,
+        title="Against the model that values the base: revenue",
+        note=f"RMSE{unit}. {CHANCE.format(level=percent(study.level))}",
+    )  # fmt: skip
+
+
 def warnings(study: Study) -> Table:
-    """Whose silence has cost most, while something can still be done."""
+    """Who has been silent for longer than usual, while something can still be done."""
     currency = f" ({study.currency})" if study.currency else ""
     time = f"({study.base.time_unit}s)"
     columns = [
@@ -72,10 +115,11 @@ def warnings(study: Study) -> Table:
     rest = max(0, len(study.warnings) - FIRST)
     return framed(
         study.warnings, "early-warnings", columns, most=FIRST,
-        title="Early warnings: whose silence has cost most lifetime value",
+        title="Early warnings: silent for longer than usual, the most value at risk first",
         note=(
-            "At risk: what the same customer would be worth more, were the last purchase only just "
-            f"made. {f'{count(rest)} more are in the file.' if rest else ''}"
+            "At risk: what the same customer would be expected to be worth more, were the last "
+            "purchase only just made. Silence is a sign of having left, not its cause. "
+            f"{f'{count(rest)} more are in the file.' if rest else ''}"
         ).strip(),
     )  # fmt: skip
 
@@ -123,10 +167,14 @@ def advice(study: Study) -> Table:
         Column("what follows", "follows", words=True),
     ]
     models = ", ".join(study.advice.models)
+    fitted = study.comparison.models.values()
+    compared = {type(f.purchases.model).__name__ for f in fitted if isinstance(f, FittedCLV)}
+    others = [m for m in study.advice.models if m.partition("(")[0] not in compared]
+    unseen = f" Not part of this comparison: {', '.join(others)}." if others else ""
     return framed(
         study.advice.frame, "advice", columns,
         title="What the data say about the choice of a model",
-        note=f"Setting: {study.advice.setting}. Models to try, in this order: {models}.",
+        note=f"Setting: {study.advice.setting}. Models to try, in this order: {models}.{unseen}",
     )  # fmt: skip
 
 

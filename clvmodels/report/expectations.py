@@ -15,7 +15,7 @@ from clvmodels.exceptions import ParameterError
 from clvmodels.report import style
 from clvmodels.report.display import Display
 from clvmodels.report.methods import named
-from clvmodels.report.numbers import count, significant
+from clvmodels.report.numbers import count, duration, significant
 from clvmodels.units import Horizon
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ class ConditionalExpectations(Display):
         s, each = ("", "") if largest["customers"] == 1 else ("s", " each")
         return (
             f"{count(largest['customers'])} customer{s} {self._in_words(largest['group'])} made "
-            f"{significant(largest['mean'])} purchases{each} in {self.horizon}; {name} expected "
+            f"{significant(largest['mean'])} purchases{each} in {duration(self.horizon)}; "
+            f"{name} expected "
             f"{significant(own['mean'].iloc[0])}"
         )
 
@@ -143,7 +144,8 @@ class ConditionalExpectations(Display):
     def caption(self) -> str:
         """See `Display.caption`."""
         return (
-            f"Purchases per customer in the {self.horizon} after the cutoff, by what was known of "
+            f"Purchases per customer in the {duration(self.horizon)} after the cutoff, by what was "
+            "known of "
             "the customers before it. Bars show two standard errors of the actual mean: few "
             "customers tell little."
         )
@@ -175,7 +177,7 @@ class ConditionalExpectations(Display):
         ax.set_ylim(bottom=0)
         ax.set(
             xlabel=_AXES[self.by].format(unit=self.horizon.unit),
-            ylabel=f"purchases per customer in {self.horizon}",
+            ylabel=f"purchases per customer in {duration(self.horizon)}",
         )
         style.amounts(ax.yaxis)
         style.tidy(ax)

@@ -1,21 +1,36 @@
 """What a study found, in plain words."""
 
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from clvmodels.evaluation.frequency import ACTUAL
 from clvmodels.models.fitted import FittedModel
 from clvmodels.report.base import FIRST
 from clvmodels.report.checks import fits_of
-from clvmodels.report.numbers import count, duration, money, percent
-from clvmodels.report.study import Study, best
+from clvmodels.report.numbers import MINUS, count, duration, money, percent, signed_percent
+from clvmodels.report.study import Study, best, paired
 from clvmodels.units import DiscountRate
 from clvmodels.value.segments import LOST, STATES
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _KINDS: Final = {
-    "model": "model with the least error",
-    "textbook": "best textbook formula",
-    "baseline": "best baseline",
+    "model": "model",
+    "textbook": "textbook formula",
+    "baseline": "baseline",
+}
+_BANDED: Final = {
+    "frequencies": "counts of customers by repeat purchases (which it was fitted to)",
+    "silence": "shares of customers silent in the holdout",
+}
+_REFUNDS: Final = {
+    "refunds_netted": "{} refunds were set against purchases.",
+    "purchases_taken_back": "{} purchases were wholly taken back by refunds.",
+    "refunds_unmatched": "The refunds of {} customers exceed what they had bought.",
+    "customers_refunded": "{} customers with nothing left after refunds are not valued.",
 }
 
 
@@ -38,8 +53,8 @@ def worth(study: Study) -> str:
     return (
         f"The {count(study.base.customers())} customers are worth "
         f"{money(study.equity.estimate, study.currency)} from {study.as_of} on "
-        f"({percent(study.level)} interval {interval}): the profit expected of all their future "
-        f"purchases, at {margin_in_words(study.value.model.margin)}, discounted at "
+        f"({percent(study.level)} interval {interval}): the {profit_in_words(study)} expected of "
+        f"all their future purchases, {margin_in_words(study.value.model.margin)}, discounted at "
         f"{rate_in_words(study.value.model.discount)}. Within 12 months they should make "
         f"{money(year['purchases'])} purchases and bring "
         f"{money(year['revenue'], study.currency)} of revenue. {study.name} with "
@@ -62,36 +77,45 @@ def customers(study: Study) -> str:
         f"all lifetime value that they hold: {', '.join(parts)}."
     ]
     if len(study.warnings):
-        told.append(
-            f"Silence has cost {money(study.warnings['at_risk'].sum(), study.currency)} of the "
-            f"lifetime value of {count(len(study.warnings))} customers who have bought again "
-            "before and may still be there."
-        )
+        told.append(_silent(study))
     return " ".join(told)
 
 
 def at_risk(study: Study) -> str:
     """How much of what can be won back the first customers of the list stand for."""
-    lost = study.warnings["at_risk"]
+    lost = study.warnings["customers"] * study.warnings["at_risk"]
     if lost.sum() <= 0:
-        return "Nobody's silence has cost any of their value."
+        return (
+            "Of those who bought again before and may still be there, nobody's silence lowers what "
+            "they are expected to be worth."
+        )
     first = lost.head(FIRST).sum() / lost.sum()
     return (
-        f"Silence has cost {money(lost.sum(), study.currency)} of the lifetime value of the "
-        f"{count(len(lost))} customers who bought again before and may still be there (P(alive) "
-        f"of {LOST:g} and more). The {count(min(FIRST, len(lost)))} at the head of the list stand "
-        f"for {percent(first)} of it."
+        f"{_silent(study)} The {count(min(FIRST, len(lost)))} at the head of the list stand for "
+        f"{percent(first)} of it."
+    )
+
+
+def _silent(study: Study) -> str:
+    """How many have been silent for longer than usual, and what that means for their value."""
+    size, lost = study.warnings["customers"], study.warnings["at_risk"]
+    return (
+        f"{count(size.sum())} customers who bought again before and may still be there (P(alive) "
+        f"of {LOST:g} and more) have been silent for longer than their usual interval. Their "
+        f"silence lowers what they are expected to be worth by "
+        f"{money((size * lost).sum(), study.currency)}, against customers like them who have only "
+        "just bought."
     )
 
 
 def ranking(study: Study) -> str:
     """Which methods can be told from the best one."""
-    found = study.comparison.differences("rmse", "value")
+    found = paired(study.comparison)
     if found.empty:
         return ""
     alike = found["method"][(found["lo"] <= 0) & (found["hi"] >= 0)].tolist()
     best_one = found["against"].iloc[0]
-    told = f"{best_one} erred least per customer (RMSE of revenue). "
+    told = f"{best_one} has the least RMSE of revenue per customer. "
     if not alike:
         return f"{told}Every other method is worse by more than chance would do."
     rest = len(found) - len(alike)
@@ -102,37 +126,97 @@ def ranking(study: Study) -> str:
     )
 
 
-def checks(study: Study) -> str:
-    """Whether the fits went well."""
+def checks(study: Study, drawn: "Mapping[str, pd.DataFrame]") -> str:
+    """Whether the fits went well, and whether the chosen model says what came.
+
+    Parameters
+    ----------
+    study : Study
+    drawn : mapping of str to DataFrame
+        The frames of the plots, as far as there are: frequencies and silence.
+    """
     failed = [name for name, fit in fits_of(study).items() if not fit.diagnostics.converged]
     told = f"{', '.join(failed)} did NOT converge." if failed else "All fits converged."
     loose = [name for name, fit in fits_of(study).items() if fit.diagnostics.boundary]
     if loose:
         told += f" The data do not pin down all parameters of {'; '.join(loose)}."
-    return (
-        f"{told} A model earns trust by what it says of purchases that it has not seen: the plots "
-        "below hold what it expected against what came."
+    row = _row(study, study.name)
+    told += (
+        " Whether a model is right is another matter: the plots below hold it against what came."
     )
+    if np.isfinite(row["purchases_bias"]):
+        told += (
+            f" In the holdout, {study.name}, which values the base, missed the number of purchases "
+            f"by {signed_percent(row['purchases_bias'])} and revenue by "
+            f"{signed_percent(row['value_bias'])}."
+        )
+    inside = [
+        f"{found} {what}"
+        for name, what in _BANDED.items()
+        if (found := _inside(drawn.get(name), study.name))
+    ]
+    if inside:
+        told += (
+            f" Of what its bands should hold nine times in ten, they hold {' and '.join(inside)}."
+        )
+    return told
+
+
+def _inside(frame: "pd.DataFrame | None", name: str) -> str:
+    """How many of the counts (shares) of a plot lie within the bands of a model, if it has any."""
+    if frame is None:
+        return ""
+    own = frame[frame["method"] == name]
+    seen = own["observed"] if "observed" in own else frame["customers"][frame["method"] == ACTUAL]
+    if own["lo"].isna().all():
+        return ""
+    within = seen.between(own["lo"].to_numpy(), own["hi"].to_numpy())
+    return f"{within.sum()} of {len(own)}"
 
 
 def contest(study: Study) -> str:
     """How the best model did on purchases nobody fitted, against formulas and baselines."""
     split, table = study.comparison.split, study.comparison.table
+    found = {noun: name for kind, noun in _KINDS.items() if (name := best(study.comparison, kind))}
     told = [
         f"No method had seen the {duration(split.horizon)} after "
         f"{_day(split.calibration.observation_end)}: what each foresaw is held against what came."
     ]
-    for kind, noun in _KINDS.items():
-        if name := best(study.comparison, kind):
-            told.append(
-                f"The {noun}, {name}, erred by {_error(study, name)} per customer and foresaw "
-                f"{_missed(study, name)}."
-            )
+    for noun, name in found.items():
+        told.append(
+            f"The {noun} with the least RMSE, {name} ({_amount(study, name, 'rmse')}), missed a "
+            f"customer's revenue by {_amount(study, name, 'mae')} on average and foresaw "
+            f"{_missed(study, name)}."
+        )
+    if study.name not in found.values():
+        told.append(
+            f"{study.name}, which values the base, has an RMSE of "
+            f"{_amount(study, study.name, 'rmse')}, missed a customer's revenue by "
+            f"{_amount(study, study.name, 'mae')} on average and foresaw "
+            f"{_missed(study, study.name)}."
+        )
+    told += _verdicts(study, set(found.values()))
     nearest = str(table["method"].iloc[table["value_bias"].abs().argmin()])
     told.append(
         f"All customers together, {nearest} came nearest: it foresaw {_missed(study, nearest)}."
     )
     return " ".join(told)
+
+
+def _verdicts(study: Study, among: set[str]) -> list[str]:
+    """What of the best of each kind the chosen model can be told from, by RMSE."""
+    found = study.rivals[study.rivals["method"].isin(among)]
+    sides = {
+        "better than": found["lo"] > 0,
+        "no better than": (found["lo"] <= 0) & (found["hi"] >= 0),
+        "worse than": found["hi"] < 0,
+    }
+    told = [
+        f"{how} {' and '.join(found['method'][rows])}" for how, rows in sides.items() if rows.any()
+    ]
+    if not told:
+        return []
+    return [f"By RMSE, which weighs large errors most, {study.name} did {_listed(told)}."]
 
 
 def claims(study: Study) -> str:
@@ -148,8 +232,8 @@ def claims(study: Study) -> str:
         return f"{told}."
     came = margin * comparison.table["value_actual"].max()
     return (
-        f"{told}. The {duration(split.horizon)} of the holdout alone brought {money(came)}, at the "
-        "same margin and not discounted."
+        f"{told}. The {duration(split.horizon)} of the holdout alone brought {money(came)}, "
+        f"{margin_in_words(margin)} and not discounted."
     )
 
 
@@ -161,6 +245,15 @@ def caution(study: Study) -> str:
         f"The holdout tells of the latter: there, {study.name} foresaw "
         f"{_missed(study, study.name)}."
     ]
+    as_good = study.equities[study.equities["as_good"]].dropna(subset="equity")
+    if len(as_good) > 1:
+        least, most = as_good["equity"].min(), as_good["equity"].max()
+        span = "" if money(least) == money(most) else f" to {money(most)}"
+        told.append(
+            f"Nor does it cover the choice of a model: {_listed(as_good['method'])} did equally "
+            "well by RMSE, as far as these customers can tell, and put the base at "
+            f"{money(least, study.currency)}{span}."
+        )
     if study.equity.estimate > 0:
         told.append(
             f"{percent(year / study.equity.estimate)} of the value falls within 12 months. The "
@@ -169,8 +262,8 @@ def caution(study: Study) -> str:
     better = study.rivals["method"][study.rivals["hi"] < 0]
     if len(better):
         told.append(
-            f"{', '.join(better)} erred less per customer than {study.name}, by more than chance "
-            "would do: do not rely on the model before you know why."
+            f"{', '.join(better)} did better by RMSE than {study.name}, by more than chance would "
+            "do: do not rely on the model before you know why."
         )
     return " ".join(told)
 
@@ -191,6 +284,11 @@ def data(study: Study) -> str:
             f" {count(report.merged)} were merged with another purchase of the same customer on "
             f"the same {report.period}."
         )
+    told += "".join(
+        f" {text.format(count(size))}"
+        for name, text in _REFUNDS.items()
+        if (size := getattr(report, name))
+    )
     if split.newcomers:
         told += (
             f" {count(split.newcomers)} customers first bought in the holdout: they are valued, "
@@ -204,21 +302,27 @@ def of_fit(fit: FittedModel) -> str:
     estimate, diagnostics = fit.estimate, fit.diagnostics
     went = "Converged" if diagnostics.converged else "Did NOT converge"
     draws = "" if diagnostics.sampling is None else f" {diagnostics.sampling}."
-    aic = "" if estimate.is_sample else f", AIC {fit.aic:,.1f}"
+    aic = "" if estimate.is_sample else f", AIC {fit.aic:,.1f}".replace("-", MINUS)
+    loglik = f"{fit.loglik:,.2f}".replace("-", MINUS)
     return " ".join(
         [
             f"{went}: {estimate.method} on {count(estimate.customers)} customers, log-likelihood "
-            f"{fit.loglik:,.2f}{aic}.{draws}",
+            f"{loglik}{aic}.{draws}",
             *diagnostics.notes,
         ]
     )
 
 
 def margin_in_words(margin: float | str) -> str:
-    """A margin as people write it."""
+    """What share of revenue counts, as people write it."""
     if isinstance(margin, str):
-        return f"the margin in column {margin}"
-    return f"a margin of {percent(margin)}"
+        return f"at the margin in column {margin}"
+    return "before any margin" if margin == 1 else f"at a margin of {percent(margin)}"
+
+
+def profit_in_words(study: Study) -> str:
+    """What the amounts of lifetime value are: without a margin, not profit."""
+    return "revenue" if study.value.model.margin == 1 else "profit"
 
 
 def rate_in_words(rate: DiscountRate) -> str:
@@ -232,14 +336,21 @@ def _row(study: Study, name: str) -> Any:
     return table[table["method"] == name].iloc[0]
 
 
-def _error(study: Study, name: str) -> str:
-    return f"{money(_row(study, name)['value_rmse'], study.currency)}"
+def _amount(study: Study, name: str, metric: str) -> str:
+    error = _row(study, name)[f"value_{metric}"]
+    return money(0.0 if error < 0.005 else error, study.currency)
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _missed(study: Study, name: str) -> str:
-    bias = _row(study, name)["value_bias"]
-    if not np.isfinite(bias):
-        return "revenue where none came"
+    row = _row(study, name)
+    bias = row["value_bias"]
+    if row["value_actual"] == 0:
+        return "revenue where none came" if row["value_predicted"] > 0 else "none, and none came"
     if abs(bias) < 0.005:
         return "the revenue that came, within 0.5 %"
     return f"{percent(abs(bias))} {'more' if bias > 0 else 'less'} revenue than came"

@@ -1,6 +1,7 @@
 """The report as one page that needs nothing but itself, and the frames behind its numbers."""
 
 import platform
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from clvmodels.report.framed import Column, Table, framed
 from clvmodels.report.numbers import count, duration, money, percent, signed_percent
 from clvmodels.report.sections import Plot, Section, plots, sections
 from clvmodels.report.study import Study
+from clvmodels.report.values import middle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +73,7 @@ def write_report(
         display = plot.make()
         figures.setdefault(plot.section, []).append(draw(display)._replace(name=plot.name))
         frames[plot.name] = display.frame
-    parts = sections(study, _settings(study))
+    parts = sections(study, _settings(study), frames)
     for part in parts:
         frames |= part.frames()
     (folder / FRAMES).mkdir(exist_ok=True)
@@ -122,11 +124,14 @@ def summary(study: Study) -> "pd.DataFrame":
     year = study.year.set_index("quantity")
     own = study.comparison.table.set_index("method").loc[study.name]
     equity, customers = study.equity, study.base.customers()
+    lifetime = study.predictions["lifetime_clv"].to_numpy()
+    as_good = study.equities["equity"][study.equities["as_good"]]
     rows = [
         ("customer equity", equity.estimate, equity.lo, equity.hi),
+        ("customer equity by the models that did best", nan, as_good.min(), as_good.max()),
         ("customers", customers, nan, nan),
         ("mean lifetime value", equity.estimate / customers, nan, nan),
-        ("median lifetime value", study.predictions["lifetime_clv"].median(), nan, nan),
+        ("median lifetime value", middle(lifetime, study.base.weight), nan, nan),
         *(
             (f"{quantity} within 12 months", *row[["estimate", "lo", "hi"]])
             for quantity, row in year.iterrows()
@@ -139,18 +144,30 @@ def summary(study: Study) -> "pd.DataFrame":
 
 
 def _tied(text: str) -> str:
-    """A number and its per cent sign stay on one line."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+    """A number and its per cent sign stay apart, and on one line."""
+    return re.sub(r"(?<=\d) ?%", "\N{NO-BREAK SPACE}%", text)
 
 
 def _cards(study: Study) -> list[Card]:
-    item = summary(study).set_index("item")["estimate"]
+    items = summary(study).set_index("item")
+    item, lo, hi = items["estimate"], items["lo"], items["hi"]
+    year, models = (
+        "discounted value within 12 months",
+        "customer equity by the models that did best",
+    )
     equity, currency = study.equity, study.currency
+    interval = f"{percent(study.level)} interval"
+    by_model = (
+        f"; {money(lo[models])} to {money(hi[models])} by the models that did best in the holdout"
+        if money(lo[models]) != money(hi[models])
+        else ""
+    )
+    worth = findings.profit_in_words(study)
     return [
         Card(
             "Customer equity",
             money(equity.estimate, currency),
-            f"{percent(study.level)} interval {money(equity.lo)} to {money(equity.hi)}",
+            f"{interval} {money(equity.lo)} to {money(equity.hi)}{by_model}",
         ),
         Card(
             "Customers",
@@ -160,9 +177,10 @@ def _cards(study: Study) -> list[Card]:
         ),
         Card(
             "Next 12 months",
-            money(item["discounted value within 12 months"], currency),
-            f"of discounted profit, from {money(item['purchases within 12 months'])} purchases "
-            f"worth {money(item['revenue within 12 months'])}",
+            money(item[year], currency),
+            f"of discounted {worth} ({interval} {money(lo[year])} to {money(hi[year])}), from "
+            f"{money(item['purchases within 12 months'])} purchases worth "
+            f"{money(item['revenue within 12 months'])}",
         ),
         Card(
             "Holdout",
@@ -181,7 +199,7 @@ def _draws(study: Study) -> str:
 def _settings(study: Study) -> Table:
     import pandas as pd
 
-    split = study.comparison.split
+    split, margin = study.comparison.split, study.value.model.margin
     rows = {
         "log": study.source,
         "time unit": str(study.base.time_unit),
@@ -191,7 +209,7 @@ def _settings(study: Study) -> Table:
         "model that values": f"{study.name} with {study.value.spend.model.title}",
         "fitted by": study.value.purchases.estimate.method,
         "discount rate": findings.rate_in_words(study.value.model.discount),
-        "margin": findings.margin_in_words(study.value.model.margin),
+        "margin": f"column {margin}" if isinstance(margin, str) else percent(margin),
         "intervals": f"{percent(study.level)}, {_draws(study)}",
         "standard errors of metrics": "Poisson bootstrap of customers, seed 0",
         "clvmodels": __version__,

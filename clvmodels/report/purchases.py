@@ -71,7 +71,7 @@ class FrequencyHistogram(Display):
     @property
     def title(self) -> str:
         """See `Display.title`."""
-        name, wrong = min(self._misplaced().items(), key=lambda item: item[1])
+        name, wrong = next(iter(self._misplaced().items()))
         return f"{name} puts {percent(wrong)} of the customers under a wrong number of purchases"
 
     @property
@@ -134,7 +134,10 @@ class SilenceCalibration(Display):
 
     @classmethod
     def of(cls, comparison: HoldoutComparison) -> Self:
-        """Take the probabilities of all purchase models of a comparison."""
+        """Take the probabilities of all purchase models of a comparison.
+
+        Titles tell of the model that was compared first.
+        """
         frame = no_purchase_calibration(comparison)
         if frame.empty:
             raise ParameterError("None of the methods compared gives a probability of no purchase.")

@@ -1,7 +1,7 @@
 """The page in sections: what each says, its tables, and the plots that belong to it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
@@ -23,7 +23,7 @@ from clvmodels.report.displays import (
     ValueDistribution,
 )
 from clvmodels.report.framed import Table
-from clvmodels.report.study import Study, best
+from clvmodels.report.study import Study, best, paired
 from clvmodels.value.clv import FittedCLV
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class Section:
         return {t.source.name: t.source.frame for t in self.tables if t.source is not None}
 
 
-def sections(study: Study, settings: Table) -> list[Section]:
-    """All parts after the summary, in their order."""
+def sections(study: Study, settings: Table, drawn: "Mapping[str, pd.DataFrame]") -> list[Section]:
+    """All parts after the summary, in their order; `drawn` are the frames of the plots."""
     comparison, currency = study.comparison, study.currency
     against = AgainstTextbook.of(study)
     of_textbook = (
@@ -109,7 +109,14 @@ def sections(study: Study, settings: Table) -> list[Section]:
             (findings.at_risk(study),),
             (base.segments(study), base.warnings(study)),
         ),
-        Section("value", "How the value is spread, and what moves it", "Value"),
+        Section(
+            "value",
+            "How the value is spread, and what moves it",
+            "Value",
+            (),
+            (base.equities(study),),
+            strong=study.name,
+        ),
         *of_textbook,
         Section(
             "league",
@@ -119,6 +126,7 @@ def sections(study: Study, settings: Table) -> list[Section]:
             (
                 tables.league(comparison, "value", currency=currency),
                 tables.differences(comparison, "value", currency=currency),
+                *_against_the_chosen(study),
                 tables.league(comparison, "purchases"),
                 tables.differences(comparison, "purchases"),
                 tables.lifetime(comparison, currency),
@@ -130,7 +138,7 @@ def sections(study: Study, settings: Table) -> list[Section]:
             "checks",
             "Can the models be trusted?",
             "Checks",
-            (findings.checks(study),),
+            (findings.checks(study, drawn),),
             (checks.convergence(study), *checks.influence(study)),
         ),
         Section(
@@ -168,10 +176,15 @@ def plots(study: Study) -> list[Plot]:
     split = comparison.split
     fits = {name: fit.purchases for name, fit in _models(study).items()}
     rivals = [name for name in (study.name, best(comparison, "textbook")) if name is not None]
-    value = study.predictions["lifetime_clv"]
+    value, weight = study.predictions["lifetime_clv"], study.base.weight
+    chosen_first = replace(comparison, models=_models(study))
     return [
-        Plot("value", "values", lambda: ValueDistribution.of(value, currency)),
-        Plot("value", "concentration", lambda: Concentration.of({"lifetime value": value})),
+        Plot("value", "values", lambda: ValueDistribution.of(value, currency, weight=weight)),
+        Plot(
+            "value",
+            "concentration",
+            lambda: Concentration.of({"lifetime value": value}, weight),
+        ),
         Plot(
             "value",
             "tornado",
@@ -183,7 +196,7 @@ def plots(study: Study) -> list[Plot]:
         Plot("checks", "tracking-sums", lambda: Tracking.of(split, fits, cumulative=True)),
         Plot("checks", "frequencies", lambda: FrequencyHistogram.of(fits, split.calibration)),
         Plot("checks", "expectations", lambda: ConditionalExpectations.of(comparison, rivals)),
-        Plot("checks", "silence", lambda: SilenceCalibration.of(comparison)),
+        Plot("checks", "silence", lambda: SilenceCalibration.of(chosen_first)),
         Plot(
             "checks",
             "p-alive",
@@ -210,6 +223,14 @@ def alive_paths(study: Study, transactions: Any, how: Mapping[str, Any]) -> list
     fit, level = study.value.purchases, study.level
     make = partial(AlivePath.of, fit, transactions, first, **how, level=level)
     return [Plot("customers", "alive-paths", make)]
+
+
+def _against_the_chosen(study: Study) -> list[Table]:
+    """How the methods differ from the model that values, where that is not the best of all."""
+    found = paired(study.comparison)
+    if found.empty or found["against"].iloc[0] == study.name:
+        return []
+    return [base.rivals(study)]
 
 
 def _models(study: Study) -> dict[str, FittedCLV]:

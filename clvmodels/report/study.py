@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self, final
 
 from clvmodels.data.summary import RFMSummary
 from clvmodels.evaluation.entries import fit_entry
-from clvmodels.evaluation.holdout import HoldoutComparison
+from clvmodels.evaluation.holdout import HoldoutComparison, Quantity
 from clvmodels.evaluation.recommend import Recommendation, recommend
-from clvmodels.exceptions import DataError, ParameterError
+from clvmodels.exceptions import ClvError, DataError, ParameterError
 from clvmodels.units import Horizon
 from clvmodels.value.clv import FittedCLV
 from clvmodels.value.monitor import early_warnings
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 YEAR: Final = Horizon(12, "month")
+_ROUNDING: Final = 1e-6  # of the mean per customer: methods that differ by less agree
 
 
 class Interval(NamedTuple):
@@ -52,13 +53,16 @@ class Study:
         Totals of the next 12 months: quantity, estimate, lo, hi.
     equity : Interval
         Discounted value of all the future of the base.
+    equities : DataFrame
+        The same by `name` and by every other model whose RMSE of value cannot be told from the
+        least: method, equity, lo, hi, as_good (whether that is so), note (why there is no value).
     segments : Segments
         Customers by lifetime value if alive, and by P(alive).
     warnings : DataFrame
-        Whose silence has cost most of their lifetime value: see `early_warnings`.
+        Who has been silent for longer than the usual interval, and what they would be worth more
+        had they just bought: see `early_warnings`. Also customers, for whom the row stands.
     rivals : DataFrame
-        How the error per customer of every other method differs from that of `name`: the paired
-        differences in the RMSE of value.
+        How the RMSE of value of every other method differs from that of `name`: see `paired`.
     advice : Recommendation
         Which models suit the data.
     currency : str
@@ -73,6 +77,7 @@ class Study:
     predictions: "pd.DataFrame"
     year: "pd.DataFrame"
     equity: Interval
+    equities: "pd.DataFrame"
     segments: Segments
     warnings: "pd.DataFrame"
     rivals: "pd.DataFrame"
@@ -128,7 +133,7 @@ class Study:
         assert isinstance(value, FittedCLV)  # as the fit before it is
         lifetime = value.predict(base, None, level=level)
         columns = {f"lifetime_{c}": lifetime[c] for c in ("clv", "clv_lo", "clv_hi")}
-        equity = value.totals(base, None, level=level).iloc[0]
+        equity = _equity(value, base, level)
         predictions = value.predict(base, YEAR, level=level).assign(**columns)
         return cls(
             source=source,
@@ -138,10 +143,11 @@ class Study:
             value=value,
             predictions=predictions,
             year=value.totals(base, YEAR, level=level),
-            equity=Interval(*(float(equity[c]) for c in Interval._fields)),
+            equity=equity,
+            equities=_equities(comparison, base, chosen, equity),
             segments=customer_segments(predictions, value="lifetime_clv", weight=base.weight),
-            warnings=early_warnings(value, base),
-            rivals=comparison.differences("rmse", "value", against=chosen),
+            warnings=_overdue(value, base),
+            rivals=paired(comparison, against=chosen),
             advice=advice or recommend(base),
             currency=currency,
         )
@@ -167,3 +173,59 @@ def best(
     if among is not None:
         rows = rows[rows["method"].isin(among)]
     return None if rows.empty else str(rows["method"].iloc[rows["value_rmse"].argmin()])
+
+
+def paired(
+    comparison: HoldoutComparison,
+    metric: str = "rmse",
+    quantity: Quantity = "value",
+    against: str | None = None,
+) -> "pd.DataFrame":
+    """Paired differences of a comparison; what is but rounding is 0, and so are its limits."""
+    found = comparison.differences(metric, quantity, against)
+    came = comparison.table[f"{quantity}_actual"].max() / comparison.split.calibration.customers()
+    rounding = found["difference"].abs() < _ROUNDING * (came if metric == "rmse" else 1.0)
+    found.loc[rounding, ["difference", "lo", "hi"]] = 0.0
+    return found
+
+
+def _equity(value: FittedCLV, base: RFMSummary, level: float) -> Interval:
+    total = value.totals(base, None, level=level).iloc[0]
+    return Interval(*(float(total[c]) for c in Interval._fields))
+
+
+def _equities(
+    comparison: HoldoutComparison, base: RFMSummary, chosen: str, equity: Interval
+) -> "pd.DataFrame":
+    """The base valued by every model that did as well as the best one, and by the chosen one."""
+    import pandas as pd
+
+    kinds = comparison.table.set_index("method")["kind"]
+    fits = comparison.models
+    models = [n for n, fit in fits.items() if kinds[n] == "model" and isinstance(fit, FittedCLV)]
+    least = best(comparison, "model", models) or chosen
+    found = paired(comparison, against=least)
+    as_good = {least, *found["method"][(found["lo"] <= 0) & (found["hi"] >= 0)]}
+    nothing = Interval(*[float("nan")] * 3)
+    rows = [(chosen, *equity, chosen in as_good, "")]
+    for name in models:
+        if name in as_good and name != chosen:
+            worth, note = nothing, ""
+            try:
+                fit = fit_entry(comparison.entries[name], base)
+                assert isinstance(fit, FittedCLV)  # as the fit before it is
+                worth = _equity(fit, base, comparison.level)
+            except ClvError as error:  # the other models still have a value
+                note = f"{type(error).__name__}: {error}"
+            rows.append((name, *worth, True, note))
+    return pd.DataFrame(rows, columns=["method", "equity", "lo", "hi", "as_good", "note"])
+
+
+def _overdue(value: FittedCLV, base: RFMSummary) -> "pd.DataFrame":
+    """Early warnings of those silent for longer than usual, and how many customers a row is."""
+    import pandas as pd
+
+    found = early_warnings(value, base)
+    found = found[found["overdue"]].drop(columns="overdue").reset_index(drop=True)
+    customers = pd.Series(base.weights, index=base.customer_id)
+    return found.assign(customers=customers.loc[found["customer_id"]].to_numpy())

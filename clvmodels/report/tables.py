@@ -17,6 +17,7 @@ from clvmodels.report.numbers import (
     signed_percent,
     significant,
 )
+from clvmodels.report.study import paired
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,11 @@ _NOTE: Final = (
     "correlation and normalised Gini: how well customers are ranked (1 is perfect). Top 10 %: "
     "share of {what} that came from the tenth of customers predicted highest."
 )
+CHANCE: Final = (
+    "Where the interval holds 0, the difference may be chance. It is a {level} interval for each "
+    "method by itself: of a dozen that are as good, one may be set apart by chance alone."
+)
+"""How to read the intervals of many differences."""
 
 
 def league(
@@ -121,14 +127,14 @@ def differences(
     columns = [Column("method", "method")]
     span = f"{percent(comparison.level)} interval"
     for metric in ("rmse", "gini"):
-        found = comparison.differences(metric, quantity)
+        found = paired(comparison, metric, quantity)
         ends = {name: f"{metric}_{name}" for name in ("difference", "se", "lo", "hi", "against")}
         found = found.rename(columns=ends).drop(columns="cutoff")
         frame = frame.merge(found, on="method", how="left")
         best = found[f"{metric}_against"].iloc[0] if len(found) else NONE
         told = f"{metric}_told"
         frame[told] = [
-            _verdict(lo, hi, metric)
+            verdict(lo, hi, metric)
             for lo, hi in zip(frame[f"{metric}_lo"], frame[f"{metric}_hi"], strict=True)
         ]
         head = _METRICS[metric][0]
@@ -139,18 +145,19 @@ def differences(
         ]
     unit = f" in {currency}" if quantity == "value" and currency else ""
     what = "revenue" if quantity == "value" else "purchases"
+    chance = CHANCE.format(level=percent(comparison.level))
     return framed(
         frame, f"differences-{quantity}", columns,
         title=f"Against the best method: {what}",
         note=(
             f"Both methods are judged by the same customers. RMSE{unit}: error per customer, where "
-            "large errors count more. Gini: how well customers are ranked. Where the interval "
-            "holds 0, the difference may be chance."
+            f"large errors count more. Gini: how well customers are ranked. {chance}"
         ),
     )  # fmt: skip
 
 
-def _verdict(lo: float, hi: float, metric: str) -> str:
+def verdict(lo: float, hi: float, metric: str) -> str:
+    """What the interval of a difference says of a method."""
     if lo != lo:
         return "the best"
     if lo <= 0 <= hi:
@@ -173,14 +180,14 @@ def lifetime(comparison: HoldoutComparison, currency: str = "") -> Table:
         Column("base", "total", cell),
         Column(f"{percent(comparison.level)} interval", "lo hi", interval),
         Column("customer", "per_customer", cell),
-        Column("terms", "note", words=True),
+        Column("terms", "note", lambda note: note.partition(" Give a horizon")[0], words=True),
     ]
     return framed(
         comparison.lifetime, "lifetime-at-cutoff", columns,
         title=f"Lifetime value of the base as of {day:%Y-%m-%d}{unit}",
         note=(
             "Each method on its own terms, fitted to the calibration period. No formula and no "
-            "baseline knows which customers have left."
+            "baseline tells customers who have left from those who stay."
         ),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from clvmodels.report.numbers import banded, more_or_less
 from clvmodels.units import TimeUnit
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 _COLUMNS: Final = (
@@ -157,18 +158,34 @@ class Tracking(Display):
         kind = "so far" if self.cumulative else f"per {self.unit}"
         return (
             f"Repeat purchases {kind} of the customers of the calibration period. The models were "
-            "fitted to what lies before the dotted line; behind it, they forecast. They expect what "
-            "new customers would do from their first purchase on, not what these ones did."
-            f"{banded(self.frame[f'{self._column}_lo'])}"
+            "fitted to what lies before the dotted line; behind it, they forecast. They expect "
+            "what new customers would do from their first purchase on, not what these ones did."
+            f"{self._left_out()}{banded(self.frame[f'{self._column}_lo'])}"
         )
 
     @property
     def _column(self) -> str:
         return "cumulative" if self.cumulative else "purchases"
 
+    def _left_out(self) -> str:
+        if len(self._shown()) == len(self.frame):
+            return ""
+        return f" The first or last {self.unit} is not whole, and not drawn."
+
+    def _shown(self) -> "pd.DataFrame":
+        """What is drawn: a part of a week would look like a week with few purchases."""
+        frame = self.frame
+        starts, ends = frame["start"].to_numpy(), frame["end"].to_numpy()
+        if self.cumulative or len(np.unique(starts)) < 3:
+            return frame
+        period = starts[1] - ends[0]  # a day or an hour
+        whole = np.timedelta64(round(self.unit.days * 86_400), "s") - period
+        shown: pd.DataFrame = frame[ends - starts + period > whole]
+        return shown
+
     def _draw(self, ax: "Axes") -> None:
         column = self._column
-        parts = dict(iter(self.frame.groupby("method", sort=False)))
+        parts = dict(iter(self._shown().groupby("method", sort=False)))
         actual = parts.pop(ACTUAL)
         ax.plot(actual["end"], actual[column], color=style.INK, linewidth=1.6, label=ACTUAL)
         for name, look in style.looks(map(str, parts)).items():

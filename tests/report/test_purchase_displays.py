@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from clvmodels.data.datasets import load_cdnow
+from clvmodels.data.splits import calibration_holdout_split
 from clvmodels.data.summary import RFMSummary
 from clvmodels.evaluation.frequency import ACTUAL
 from clvmodels.models.beta_geo import BetaGeoModel
@@ -103,8 +105,10 @@ def test_histogram_with_classes_where_nobody_can_be(fits):
     assert display.chi_square == dict.fromkeys(fits, 0.0)
 
 
-def test_histogram_says_which_model_misplaces_fewest(histogram):
-    assert histogram.title.startswith("MBG/NBD puts 1.1 % of the customers")
+def test_histogram_tells_of_the_first_model(histogram, fits, cdnow):
+    assert histogram.title.startswith("BG/NBD puts 1.3 % of the customers")
+    other = FrequencyHistogram.of({"MBG/NBD": fits["MBG/NBD"]}, cdnow.calibration)
+    assert other.title.startswith("MBG/NBD puts 1.1 % of the customers")
     assert "BG/NBD 4.82" in histogram.caption
 
 
@@ -135,6 +139,22 @@ def test_tracking_of_models_never_falls(tracking, fits):
     for name in fits:
         so_far = tracking.frame.loc[tracking.frame["method"] == name, "cumulative"]
         assert all(a <= b for a, b in pairwise(so_far))
+
+
+def test_tracking_does_not_draw_a_part_of_a_week_as_a_week(fits):
+    split = calibration_holdout_split(
+        load_cdnow(sample=True), cutoff="1997-09-30", horizon="40 days", time_unit="week"
+    )  # 39 weeks, then 5 and a part
+
+    def left_out(cumulative):
+        display = Tracking.of(split, {"NBD": fits["NBD"]}, cumulative=cumulative)
+        assert total(display, ACTUAL, "purchases", holdout=True) == split.holdout_purchases.sum()
+        rows = display.frame[display.frame["method"] == ACTUAL]
+        drawn = display.plot().lines[0].get_xdata()
+        return len(rows) - len(drawn), "is not whole" in display.caption
+
+    assert left_out(cumulative=False) == (1, True)
+    assert left_out(cumulative=True) == (0, False)
 
 
 def test_tracking_by_month_has_the_same_total(tracking, fits, cdnow):

@@ -4,9 +4,11 @@ import re
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from clvmodels.report import findings
 from clvmodels.report.framed import Table
 from clvmodels.report.html import summary, write_report
 from clvmodels.report.numbers import money
@@ -206,6 +208,39 @@ def test_the_cards_are_those_of_the_summary(page, study, report):
     assert frame.loc["customers", "estimate"] == study.base.customers()
 
 
+def test_the_summary_counts_customers_not_rows(study):
+    weight = np.where(study.base.frequency > 0, 1.0, 50.0)
+    base = replace(study.base, weight=weight)
+    each = np.repeat(study.predictions["lifetime_clv"], weight.astype(int))
+    items = summary(replace(study, base=base)).set_index("item")["estimate"]
+    assert items["median lifetime value"] == np.median(each)
+    assert items["customers"] == len(each)
+
+
+def test_the_card_of_the_equity_tells_what_other_models_say(page, study):
+    items = summary(study).set_index("item")
+    range_of = items.loc["customer equity by the models that did best", ["lo", "hi"]]
+    values = study.equities["equity"][study.equities["as_good"]]
+    assert range_of.tolist() == [values.min(), values.max()]
+    text = f"{money(range_of['lo'])} to {money(range_of['hi'])} by the models that did best"
+    assert text in " ".join(page.text)
+
+
+def test_without_a_margin_nothing_is_called_profit(study):
+    whole = replace(study.value, model=replace(study.value.model, margin=1.0))
+    said = findings.worth(replace(study, value=whole))
+    assert "the revenue expected of all their future purchases, before any margin" in said
+    assert "profit" not in said
+
+
+def test_methods_stand_against_the_model_that_values_where_it_is_not_the_best(study, report):
+    assert not (report / "frames" / "rivals.csv").exists()  # those of differences-value.csv
+    rivals = study.comparison.differences("rmse", "value", against="NBD")
+    other = replace(study, name="NBD", rivals=rivals)
+    league = next(s for s in sections(other, Table("", (), ()), {}) if s.id == "league")
+    assert league.frames()["rivals"]["difference"].tolist() == rivals["difference"].tolist()
+
+
 def test_segments_on_the_page_add_up_to_the_base(report, study):
     frame = pd.read_csv(report / "frames" / "segments.csv")
     assert frame["customers"].sum() == study.base.customers()
@@ -253,7 +288,7 @@ def test_a_study_without_formulas_has_no_section_about_them(study):
     models = {k: v for k, v in comparison.models.items() if k in set(table["method"])}
     spread = comparison.table_se[comparison.table_se["kind"] != "textbook"].reset_index(drop=True)
     without = replace(comparison, table=table, table_se=spread, models=models)
-    parts = sections(replace(study, comparison=without), Table("", (), ()))
+    parts = sections(replace(study, comparison=without), Table("", (), ()), {})
     assert [part.id for part in parts] == [p for p in PARTS[1:] if p != "textbook"]
 
 

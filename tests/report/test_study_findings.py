@@ -1,14 +1,36 @@
 """The study behind a report, and what is said of it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from clvmodels.data.splits import calibration_holdout_split
+from clvmodels.data.summary import RFMSummary
+from clvmodels.evaluation.holdout import compare_holdout
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.report import findings
-from clvmodels.report.numbers import significant
-from clvmodels.report.study import Study, best
+from clvmodels.report.against_textbook import AgainstTextbook
+from clvmodels.report.numbers import signed_percent, significant
+from clvmodels.report.study import Study, best, paired
 from clvmodels.units import DiscountRate
+from clvmodels.value.monitor import early_warnings
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same revenue for everybody."""
+
+    revenue: float
+
+    def fit(self, data):
+        return self
+
+    def predict(self, data, horizon, level=0.9):
+        return pd.DataFrame(
+            {"customer_id": data.customer_id, "expected_purchases": 1.0, "clv": self.revenue}
+        )
 
 
 def test_equity_is_the_sum_of_all_customers(study):
@@ -86,25 +108,135 @@ def test_findings_count_whom_to_keep_and_whom_to_win_back(study):
     assert text.startswith(f"The {top['worth']} of customers who would be worth most")
     assert f"{top['customers']:,.0f} {top['state']} (" in text
     lost = study.warnings["at_risk"].sum()
-    assert f"Silence has cost US$ {significant(lost)} of the lifetime value" in text
-    assert f"{significant(lost)} of the lifetime value" in findings.at_risk(study)
+    assert f"worth by US$ {significant(lost)}, against" in text
+    assert f"worth by US$ {significant(lost)}, against" in findings.at_risk(study)
+
+
+def test_warned_of_are_those_silent_for_longer_than_usual(study):
+    everybody = early_warnings(study.value, study.base)
+    late = everybody[everybody["silence"] > everybody["usual_interval"]]
+    assert 0 < len(late) < len(everybody)
+    assert study.warnings["customer_id"].tolist() == late["customer_id"].tolist()
+    assert f"{len(late):,} customers who bought again before" in findings.at_risk(study)
+
+
+def test_findings_count_customers_not_rows(study):
+    weight = np.where(study.base.frequency > 3, 1.0, 50.0)
+    heavy = Study.of(study.comparison, replace(study.base, weight=weight), source="log")
+    late = heavy.warnings
+    assert set(late["customers"]) == {1.0, 50.0}
+    text = findings.at_risk(heavy)
+    assert f"{late['customers'].sum():,.0f} customers who bought again before" in text
+    assert f"worth by {significant((late['customers'] * late['at_risk']).sum())}, against" in text
+
+
+def test_the_base_is_valued_by_every_model_that_did_as_well(study):
+    found = study.equities.set_index("method")
+    differences = study.comparison.differences("rmse", "value", against=study.name)
+    alike = differences["method"][(differences["lo"] <= 0) & (differences["hi"] >= 0)]
+    models = study.comparison.table["method"][study.comparison.table["kind"] == "model"]
+    assert set(found.index) == {study.name, *(set(alike) & set(models))}
+    assert tuple(found.loc[study.name, ["equity", "lo", "hi"]]) == study.equity
+    for name in found.index.drop(study.name):
+        other = Study.of(study.comparison, study.base, source="log", name=name)
+        assert other.equity.estimate == pytest.approx(found.loc[name, "equity"], rel=1e-9)
+    text = findings.caution(study)
+    ends = f"US$ {significant(found['equity'].min())} to {significant(found['equity'].max())}"
+    assert ends in text
+
+
+def test_a_model_that_was_asked_for_need_not_be_among_the_best(study):
+    other = Study.of(study.comparison, study.base, source="log", name="NBD")
+    table = study.comparison.table.set_index("method")
+    rmse, mae = (significant(table.loc["NBD", f"value_{m}"]) for m in ("rmse", "mae"))
+    said = findings.contest(other)
+    assert f"NBD, which values the base, has an RMSE of {rmse}, missed a customer's" in said
+    assert f"revenue by {mae} on average" in said
+    assert other.equities["method"].iloc[0] == "NBD"
+    rest = study.equities["method"]
+    assert set(other.equities["method"][other.equities["as_good"]]) == set(rest)
+
+
+def test_findings_tell_rmse_from_mae(study):
+    row = study.comparison.table.set_index("method").loc[study.name]
+    rmse, mae = (significant(row[f"value_{m}"]) for m in ("rmse", "mae"))
+    text = f"{study.name} (US$ {rmse}), missed a customer's revenue by US$ {mae} on average"
+    assert text in findings.contest(study)
+
+
+def test_findings_say_where_the_model_did_no_better_than_a_formula(study):
+    formula = best(study.comparison, "textbook")
+    row = study.rivals["method"] == formula
+    for limits, words in (
+        ([-1.0, 1.0], "no better than"),
+        ([1.0, 2.0], "better than"),
+        ([-2.0, -1.0], "worse than"),
+    ):
+        rivals = study.rivals.copy()
+        rivals.loc[row, ["lo", "hi"]] = limits
+        said = findings.contest(replace(study, rivals=rivals))
+        sentence = next(s for s in said.split(". ") if s.startswith("By RMSE, which"))
+        assert f" {words} {formula}" in sentence
+        assert ("no better" in sentence) == (words == "no better than")
+
+
+def test_differences_that_are_but_rounding_are_none():
+    log = pd.DataFrame(
+        [(k, day, 10.0) for k in range(40) for day in pd.date_range("2020-01-01", periods=20)],
+        columns=["customer_id", "date", "value"],
+    )
+    split = calibration_holdout_split(
+        log, cutoff="2020-01-10", horizon="10 days", time_unit="day", value="value"
+    )
+    once = (split.holdout["value"].to_numpy() * (1 + 1e-9)).mean()
+    methods = {"mean": Constant(100.0), "same": Constant(once)}
+    comparison = compare_holdout(methods, split)
+    found = paired(comparison, against="mean").iloc[0]
+    assert comparison.differences("rmse", "value", "mean")["difference"].iloc[0] > 0
+    assert found["difference"] == found["lo"] == found["hi"] == 0
 
 
 def test_findings_name_the_methods_that_may_be_as_good_as_the_best(study):
     text = findings.ranking(study)
     found = study.comparison.differences("rmse", "value").set_index("method")
     alike = found[(found["lo"] <= 0) & (found["hi"] >= 0)].index
-    assert text.startswith(f"{found['against'].iloc[0]} erred least per customer")
+    assert text.startswith(f"{found['against'].iloc[0]} has the least RMSE of revenue")
     assert all(name in text for name in alike)
 
 
 def test_findings_say_which_fits_did_not_converge(study):
-    assert findings.checks(study).startswith("All fits converged.")
+    assert findings.checks(study, {}).startswith("All fits converged.")
     spend = study.value.spend
     diagnostics = replace(spend.estimate.diagnostics, converged=False)
     bad = replace(spend, estimate=replace(spend.estimate, diagnostics=diagnostics))
-    text = findings.checks(replace(study, value=replace(study.value, spend=bad)))
+    text = findings.checks(replace(study, value=replace(study.value, spend=bad)), {})
     assert text.startswith("Gamma-Gamma, whole log did NOT converge.")
+
+
+def test_findings_say_what_the_chosen_model_missed_and_what_its_bands_hold(study):
+    drawn = {
+        "frequencies": pd.DataFrame(
+            {
+                "method": ["actual", "actual", study.name, study.name],
+                "customers": [5.0, 9.0, 6.0, 6.0],
+                "lo": [np.nan, np.nan, 4.0, 4.0],
+                "hi": [np.nan, np.nan, 8.0, 8.0],
+            }
+        ),
+        "silence": pd.DataFrame(
+            {"method": ["other", study.name], "observed": [9, 0.5], "lo": 0.4, "hi": 0.6}
+        ),
+    }
+    text = findings.checks(study, drawn)
+    table = study.comparison.table.set_index("method")
+    missed = signed_percent(table.loc[study.name, "purchases_bias"])
+    assert (
+        f"{study.name}, which values the base, missed the number of purchases by {missed}" in text
+    )
+    assert "1 of 2 counts of customers by repeat purchases" in text
+    assert "1 of 1 shares of customers silent" in text
+    drawn["silence"] = drawn["silence"].assign(lo=np.nan, hi=np.nan)
+    assert "silent" not in findings.checks(study, drawn)
 
 
 def test_findings_warn_of_a_model_that_a_formula_beats(study):
@@ -113,7 +245,7 @@ def test_findings_warn_of_a_model_that_a_formula_beats(study):
     rivals = study.rivals.copy()
     rivals.loc[rivals["method"] == "annual spend x years", ["lo", "hi"]] = [-20.0, -10.0]
     text = findings.caution(replace(study, rivals=rivals))
-    assert "annual spend x years erred less per customer than" in text
+    assert "annual spend x years did better by RMSE than" in text
     assert "do not rely on the model" in text
 
 
@@ -129,12 +261,16 @@ def test_findings_count_what_was_left_out(study):
     report = replace(study.base.report, rows_read=1_000, rows_used=900, merged=12)
     text = findings.data(replace(study, base=replace(study.base, report=report)))
     assert text.startswith("Of 1,000 rows, 900 were used and 100 left out. 12 were merged")
+    assert "refund" not in text
+    report = replace(report, refunds_netted=7, customers_refunded=3)
+    text = findings.data(replace(study, base=replace(study.base, report=report)))
+    assert "7 refunds were set against purchases. 3 customers with nothing left after" in text
 
 
 def test_findings_where_nothing_came(silent_study):
     said = findings.all_of(silent_study)
     assert "foresaw revenue where none came" in said["How the methods fared"]
-    assert "All customers together, zero came nearest" in said["How the methods fared"]
+    assert "zero came nearest: it foresaw none, and none came." in said["How the methods fared"]
     assert "customers first bought in the holdout" in said["What became of the data"]
 
 
@@ -157,5 +293,29 @@ def test_rates_in_words(rate, words):
 
 
 def test_margins_in_words():
-    assert findings.margin_in_words(0.3) == "a margin of 30 %"
-    assert findings.margin_in_words("margin") == "the margin in column margin"
+    assert findings.margin_in_words(0.3) == "at a margin of 30 %"
+    assert findings.margin_in_words(1) == "before any margin"
+    assert findings.margin_in_words("margin") == "at the margin in column margin"
+
+
+def test_a_row_that_stands_for_many_customers_counts_like_many_rows(study):
+    # every customer of this study once, twice or three times: as a weight, and as rows
+    weight = 1 + np.arange(len(study.base)) % 3
+    rows = np.repeat(np.arange(len(weight)), weight)
+    heavy = replace(study.base, weight=weight)
+    base = study.base.to_pandas().iloc[rows].assign(customer_id=np.arange(len(rows)))
+    long = RFMSummary.from_frame(base, time_unit="week")
+    customers = study.segments.customers.iloc[rows].reset_index(drop=True)
+    again = replace(
+        study,
+        base=replace(long, observation_end=study.base.observation_end),
+        predictions=study.predictions.iloc[rows].reset_index(drop=True),
+        segments=replace(study.segments, customers=customers),
+    )
+    one = AgainstTextbook.of(replace(study, base=heavy))
+    other = AgainstTextbook.of(again)
+    pd.testing.assert_frame_equal(one.totals, other.totals, rtol=1e-9)
+    pd.testing.assert_frame_equal(one.groups, other.groups, rtol=1e-9)
+    ranks = {tuple(row) for row in other.over[["formula_rank", "model_rank"]].round(6).to_numpy()}
+    first = one.over[["formula_rank", "model_rank"]].round(6).iloc[0]
+    assert tuple(first) in ranks

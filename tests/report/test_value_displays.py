@@ -1,6 +1,7 @@
 """Displays of money: their parts add up to the whole."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from clvmodels.exceptions import ParameterError
@@ -82,3 +83,14 @@ def test_league_goes_by_the_error_per_customer(study):
     errors = display.frame["rmse"].to_numpy()
     assert (errors[1:] >= errors[:-1] * (1 - 1e-3)).all()  # ties keep the order they came in
     assert display.frame["method"].iloc[0] in display.title
+
+
+def test_displays_count_customers_not_rows():
+    value, weight = np.array([1.0, 4.0, 9.0, 90.0]), np.array([2, 3, 4, 1])
+    rows = np.repeat(value, weight)
+    one, other = ValueDistribution.of(value, weight=weight), ValueDistribution.of(rows)
+    sums = (display.frame[["customers", "value"]].sum() for display in (one, other))
+    pd.testing.assert_series_equal(*sums, check_dtype=False)
+    assert (one.median, one.mean) == (other.median, other.mean) == (6.5, np.mean(rows))
+    curves = (Concentration.of({"v": value}, weight), Concentration.of({"v": rows}))
+    pd.testing.assert_frame_equal(*(curve.frame for curve in curves))
