@@ -91,6 +91,7 @@ class Lifetimes:
     }
 
     def fit(self, model: str, data: clv.RFMSummary, penalizer: float = 0.0) -> "_LifetimesFit":
+        np.random.seed(0)  # noqa: NPY002 - its Pareto/NBD starts from a random point
         with quiet():
             fitter = self._fitter(model, penalizer)
             fitter.fit(data.frequency, data.recency, data.T)

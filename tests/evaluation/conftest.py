@@ -39,3 +39,11 @@ def small_split():
 @pytest.fixture(scope="session")
 def small_league(small_split):
     return compare_holdout(default_models(RATE, margin=0.3), small_split)
+
+
+@pytest.fixture(scope="session")
+def fortnight():
+    """The log of every customer of the sample who came in one fortnight."""
+    log = load_cdnow(sample=True)
+    first = log.groupby("customer_id")["date"].transform("min")
+    return log[first.between("1997-02-01", "1997-02-14")].reset_index(drop=True)
