@@ -53,7 +53,8 @@ class Backtest:
     Attributes
     ----------
     kinds : mapping of str to str
-        Methods by name: "model", "lifetimes", "textbook", "regression", "heuristic", "baseline".
+        Methods by name: "model", "bayes", "lifetimes", "textbook", "regression",
+        "heuristic", "baseline".
     splits : mapping of Timestamp to CalibrationHoldoutSplit
         What was known on the last day of each calibration, and what came after.
     horizon : Horizon

@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
+from clvmodels.bayes.laplace import Laplace
+from clvmodels.bayes.map import MAP
+from clvmodels.bayes.mcmc import MCMC
 from clvmodels.data.splits import CalibrationHoldoutSplit
 from clvmodels.data.summary import RFMSummary
 from clvmodels.evaluation.baselines import Baseline, MeanBaseline, SameRateBaseline, ZeroBaseline
@@ -58,7 +61,9 @@ class Learner(Protocol):
 
 
 Entry: TypeAlias = Rival | Learner | tuple[PurchaseModel | CLVModel, Method]
-Kind: TypeAlias = Literal["model", "lifetimes", "textbook", "regression", "heuristic", "baseline"]
+Kind: TypeAlias = Literal[
+    "model", "bayes", "lifetimes", "textbook", "regression", "heuristic", "baseline"
+]
 
 LEAGUE_MODELS: Final = (BetaGeoModel, ModifiedBetaGeoModel, ParetoNBDModel, NBDModel)
 """The purchase models of `default_models`."""
@@ -73,7 +78,9 @@ _FORMULAS: Final[Mapping[str, Formula]] = {
 
 
 def default_models(discount: DiscountRate | float, margin: float | str = 1.0) -> dict[str, Entry]:
-    """The league: four models, lifetimes' own fit, five textbook formulas, three baselines.
+    """The league: four models, a posterior, lifetimes' fit, five formulas, three baselines.
+
+    Models are fitted by maximum likelihood; the posterior is that of the BG/NBD, by `Laplace`.
 
     Parameters
     ----------
@@ -102,6 +109,7 @@ def default_models(discount: DiscountRate | float, margin: float | str = 1.0) ->
     baselines = (SameRateBaseline(), MeanBaseline(), ZeroBaseline())
     return {
         **{model.title: with_spend(model()) for model in LEAGUE_MODELS},
+        "Bayesian BG/NBD": (with_spend(BetaGeoModel()), Laplace()),
         "lifetimes BG/NBD": (with_spend(BetaGeoModel()), Lifetimes()),
         **{
             title: TextbookModel(name, discount=rate, margin=margin)
@@ -203,9 +211,12 @@ def purchases_of(entry: Entry) -> PurchaseModel | None:
 
 def kind_of(entry: Entry) -> Kind:
     """Which group of the league an entrant belongs to."""
-    if isinstance(entry, tuple) and isinstance(entry[1], Lifetimes):
-        return "lifetimes"
-    model = model_of(entry)
+    if isinstance(entry, tuple):
+        method = entry[1]
+        if isinstance(method, Lifetimes):
+            return "lifetimes"
+        return "bayes" if isinstance(method, MAP | Laplace | MCMC) else "model"
+    model = entry
     if isinstance(model, TextbookModel):
         return "textbook"
     default: Kind = "baseline" if isinstance(model, Baseline) else "model"

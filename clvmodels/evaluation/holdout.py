@@ -18,9 +18,9 @@ from clvmodels.evaluation.entries import (
     fit_entry,
     kind_of,
 )
-from clvmodels.evaluation.forecasts import Claim, Forecast, forecast, lifetime_claim, with_money
+from clvmodels.evaluation.forecasts import Claim, forecast, lifetime_claim, with_money
 from clvmodels.evaluation.judging import groupings_of, judge
-from clvmodels.evaluation.outcomes import Outcome
+from clvmodels.evaluation.outcomes import Outcome, held_against
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.models.fitted import check_level
 
@@ -50,8 +50,8 @@ class HoldoutComparison:
         Long: method, customer_id, predicted_purchases, predicted_value, actual_purchases,
         actual_value, for the horizon of the split.
     table : DataFrame
-        One row per method: method, kind ("model", "lifetimes", "textbook", "baseline"); for
-        purchases and again for value the totals ``_predicted`` and ``_actual`` and the metrics
+        One row per method: method, kind ("model", "bayes", "lifetimes", "textbook", "baseline");
+        for purchases and again for value the totals ``_predicted`` and ``_actual`` and the metrics
         ``_bias``, ``_mae``, ``_rmse``, ``_pearson``, ``_spearman``, ``_gini``, ``_top_decile``
         (see `clvmodels.evaluation.metrics`); note; error, which is empty unless the method failed.
     table_se : DataFrame
@@ -62,11 +62,12 @@ class HoldoutComparison:
         own terms of margin and discounting: method, kind, total, lo, hi, per_customer, note. Empty
         (NaN) where there is no finite value; the note says why.
     level : float
-        Probability of the intervals in `lifetime`, which cover the uncertainty of parameters.
+        Probability of the intervals: those in `lifetime` cover the uncertainty of parameters, those
+        of customers in `judged` cover chance.
     entries : mapping of str to method
         What was compared, unfitted, by name.
     judged : Backtest
-        The same as a backtest at one cutoff, which has more metrics.
+        The same as a backtest at one cutoff, which has more metrics: those of distributions, too.
     """
 
     split: CalibrationHoldoutSplit
@@ -199,7 +200,7 @@ def compare_holdout(
     split : CalibrationHoldoutSplit
         With values.
     level : float
-        Probability of the intervals of lifetime values.
+        Probability of the intervals of lifetime values, and of customers' prediction intervals.
     progress : bool
         Show a progress bar.
 
@@ -235,20 +236,21 @@ def compare_holdout(
             "log when splitting."
         )
     fitted: dict[str, Fitted] = {}
-    forecasts: dict[str, Forecast] = {}
+    outcomes: dict[str, Outcome] = {}
     claims: dict[str, Claim] = {}
     errors = dict.fromkeys(models, "")
     for name, entry in track(models.items(), "Comparing", disable=not progress):
         try:
             fit = fit_entry(entry, data)
-            forecasts[name] = with_money(forecast(fit, data, split.horizon))
+            found = with_money(forecast(fit, data, split.horizon))
+            outcomes[name] = held_against(fit, found, split, level)
         except Exception as error:  # whatever a method raises, the others are still wanted
             errors[name] = f"{type(error).__name__}: {error}"
             claims[name] = Claim(np.nan, np.nan, np.nan, "not fitted")
         else:
             fitted[name] = fit
             claims[name] = lifetime_claim(fit, data, level)
-    judged = _judged(models, forecasts, errors, split, level)
+    judged = _judged(models, outcomes, errors, split, level)
     heads = pd.DataFrame({"method": list(models), "kind": [kind_of(e) for e in models.values()]})
     totals, spreads = _wide(judged)
     lifetime = pd.DataFrame(list(claims.values()))
@@ -258,7 +260,7 @@ def compare_holdout(
         models=fitted,
         predictions=_long(judged),
         table=heads.join(totals).assign(
-            note=[forecasts[name].note if name in forecasts else "" for name in models],
+            note=[outcomes[name].forecast.note if name in outcomes else "" for name in models],
             error=list(errors.values()),
         ),
         table_se=heads.join(spreads),
@@ -271,22 +273,20 @@ def compare_holdout(
 
 def _judged(
     models: Mapping[str, Entry],
-    forecasts: Mapping[str, Forecast],
+    outcomes: Mapping[str, Outcome],
     errors: Mapping[str, str],
     split: CalibrationHoldoutSplit,
     level: float,
 ) -> Backtest:
-    """The comparison as a backtest at one cutoff, without distributions."""
+    """The comparison as a backtest at one cutoff."""
     import pandas as pd
 
     size = len(split.calibration)
     everybody, each = [groupings_of(split, ())[0]], np.arange(size)
     trials = []
     for name in models:
-        found, scores = None, []
-        if name in forecasts:
-            found = Outcome(forecasts[name], None, None)
-            scores = judge(found, split, everybody, each, size, seed=0)
+        found = outcomes.get(name)
+        scores = [] if found is None else judge(found, split, everybody, each, size, seed=0)
         trials.append(Trial(name, 0, found, scores, errors[name]))
     end: Any = split.calibration.observation_end  # a calibration has one
     return Backtest(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.data.folds import Fold
+from clvmodels.data.splits import CalibrationHoldoutSplit
 from clvmodels.evaluation.entries import Entry, Fitted, fit_entry, is_own
 from clvmodels.evaluation.forecasts import Forecast, forecast
 from clvmodels.evaluation.leaks import require_blind
@@ -86,21 +87,40 @@ def outcome(entry: Entry, fold: Fold, level: float) -> Outcome:
         found = forecast(fit, data, horizon)
         if not is_own(entry):
             require_blind(entry, fold, found)
-        purchases = _purchases(fit)
-        counts, money = None, None
-        if purchases is not None:
-            distribution = CountDistribution.of(purchases, data, horizon)
-            counts = _held_against(distribution, fold.split.holdout_purchases, level)
-            found = found._replace(p_active=distribution.p_active)
-            if isinstance(fit, FittedCLV):
-                revenue = RevenueDistribution.of(distribution, fit.spend, data)
-                money = _money(revenue, fold.split.holdout_value, level)
+        came = held_against(fit, found, fold.split, level)
     remarks = dict.fromkeys(str(warning.message) for warning in told)
     note = " ".join(filter(None, (found.note, *remarks)))
-    return Outcome(found._replace(note=note), counts, money)
+    return came._replace(forecast=came.forecast._replace(note=note))
 
 
-def _held_against(distribution: CountDistribution, made: AnyArray, level: float) -> Counts:
+def held_against(
+    fit: Fitted, found: Forecast, split: CalibrationHoldoutSplit, level: float
+) -> Outcome:
+    """A forecast and, of methods that have them, distributions held against the holdout.
+
+    Parameters
+    ----------
+    fit : fitted method
+        That made the forecast.
+    found : Forecast
+        Of the calibration's customers, for the horizon of the split.
+    split : CalibrationHoldoutSplit
+    level : float
+        Probability of the prediction intervals.
+    """
+    purchases = _purchases(fit)
+    if purchases is None:
+        return Outcome(found, None, None)
+    distribution = CountDistribution.of(purchases, split.calibration, split.horizon)
+    counts = _counts(distribution, split.holdout_purchases, level)
+    money = None
+    if isinstance(fit, FittedCLV):
+        revenue = RevenueDistribution.of(distribution, fit.spend, split.calibration)
+        money = _money(revenue, split.holdout_value, level)
+    return Outcome(found._replace(p_active=distribution.p_active), counts, money)
+
+
+def _counts(distribution: CountDistribution, made: AnyArray, level: float) -> Counts:
     pit_lo, pit_hi = distribution.pit(made)
     lo, hi, claimed = distribution.interval(level)
     return Counts(

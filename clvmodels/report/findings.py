@@ -159,7 +159,21 @@ def checks(study: Study, drawn: "Mapping[str, pd.DataFrame]") -> str:
         told += (
             f" Of what its bands should hold nine times in ten, they hold {' and '.join(inside)}."
         )
-    return told
+    return told + _covered(study)
+
+
+def _covered(study: Study) -> str:
+    """What share of customers kept to their prediction intervals, where there are any."""
+    told = []
+    for quantity, what in (("purchases", "purchases"), ("value", "revenue")):
+        league = study.comparison.judged.league(quantity).set_index("method")
+        if "coverage" in league and np.isfinite(held := league["coverage"][study.name]):
+            claimed = league["coverage_expected"][study.name]
+            told.append(
+                f"{percent(held, 3)} of customers kept to their interval of {what}, which should "
+                f"hold {percent(claimed, 3)}"
+            )
+    return f" {'; '.join(told)}." if told else ""
 
 
 def _inside(frame: "pd.DataFrame | None", name: str) -> str:
@@ -225,6 +239,9 @@ def claims(study: Study) -> str:
     split, lifetime = comparison.split, comparison.lifetime
     own = lifetime["total"][lifetime["method"] == study.name].iloc[0]
     told = f"At the cutoff, {study.name} put the base at {money(own, study.currency)}"
+    others = lifetime[(lifetime["kind"] == "bayes") & (lifetime["method"] != study.name)]
+    for name, total in others.set_index("method")["total"].dropna().items():
+        told += f", {name} at {money(total)}"
     formulas = lifetime["total"][lifetime["kind"] == "textbook"].dropna()
     if len(formulas):
         told += f", the textbook formulas at {money(formulas.min())} to {money(formulas.max())}"

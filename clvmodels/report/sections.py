@@ -16,6 +16,9 @@ from clvmodels.report.displays import (
     Display,
     FrequencyHistogram,
     League,
+    ParameterIntervals,
+    PITHistogram,
+    Reliability,
     Shrinkage,
     SilenceCalibration,
     Tornado,
@@ -139,7 +142,8 @@ def sections(study: Study, settings: Table, drawn: "Mapping[str, pd.DataFrame]")
             "Can the models be trusted?",
             "Checks",
             (findings.checks(study, drawn),),
-            (checks.convergence(study), *checks.influence(study)),
+            (checks.convergence(study), *checks.distributions(study), *checks.influence(study)),
+            points={"Draws of posteriors": checks.draws(study)},
         ),
         Section(
             "data",
@@ -197,12 +201,15 @@ def plots(study: Study) -> list[Plot]:
         Plot("checks", "frequencies", lambda: FrequencyHistogram.of(fits, split.calibration)),
         Plot("checks", "expectations", lambda: ConditionalExpectations.of(comparison, rivals)),
         Plot("checks", "silence", lambda: SilenceCalibration.of(chosen_first)),
+        Plot("checks", "reliability", lambda: Reliability.of(comparison.judged, [study.name])),
+        Plot("checks", "pit", lambda: PITHistogram.of(comparison.judged, [study.name])),
         Plot(
             "checks",
             "p-alive",
             lambda: AliveMatrix.of(study.name, study.value.purchases, study.base),
         ),
         *_shrinkages(study),
+        *_posteriors(study),
     ]
 
 
@@ -239,6 +246,31 @@ def _models(study: Study) -> dict[str, FittedCLV]:
     fits = study.comparison.models
     names = [study.name, *(n for n in table["method"][table["kind"] == "model"] if n != study.name)]
     return {n: fit for n in names if isinstance(fit := fits.get(n), FittedCLV)}
+
+
+def _posteriors(study: Study) -> list[Plot]:
+    """Parameters by posteriors beside the maximum likelihood of the same model, where there is."""
+    fits = {
+        name: fit.purchases
+        for name, fit in study.comparison.models.items()
+        if isinstance(fit, FittedCLV) and not fit.purchases.groups
+    }
+    peaks = [fit for fit in fits.values() if fit.estimate.method == "MLE"]
+    pairs = [
+        (name, fit, peak)
+        for name, fit in fits.items()
+        if fit.estimate.is_sample
+        for peak in peaks
+        if fit.model == peak.model
+    ]
+    return [
+        Plot(
+            "parameters",
+            f"posterior-{k + 1}",
+            partial(ParameterIntervals.of, {name: fit}, peak, study.level),
+        )
+        for k, (name, fit, peak) in enumerate(pairs)
+    ]
 
 
 def _shrinkages(study: Study) -> list[Plot]:

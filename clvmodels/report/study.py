@@ -106,8 +106,8 @@ class Study:
         source : str
             Name of the log.
         name : str, optional
-            Model that values the base, fitted by the method it was compared with; the one with the
-            least error per customer if not given.
+            Model that values the base, fitted by the method it was compared with; if not given,
+            the one with the least error per customer, among posteriors if there is nothing else.
         advice : Recommendation, optional
             What `recommend` says of the log; if not given, what it says of the summary.
         currency : str
@@ -121,7 +121,7 @@ class Study:
             If `name` is no model of the comparison.
         """
         models = [k for k, fit in comparison.models.items() if isinstance(fit, FittedCLV)]
-        chosen = name or best(comparison, "model", models)
+        chosen = name or best(comparison, "model", models) or best(comparison, "bayes", models)
         if chosen is None:
             reason = next(filter(None, comparison.table["error"]), "")
             raise DataError(f"No model could be fitted. {reason}")

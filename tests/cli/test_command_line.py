@@ -577,7 +577,7 @@ def test_the_long_examples_work(tmp_path, monkeypatch, command):
 
 
 def test_as_a_program(csv, tmp_path):
-    program = [sys.executable, "-c", "from clvmodels.cli import main; main()"]
+    program = [sys.executable, "-m", "clvmodels"]
     bad = subprocess.run(
         [*program, "summarize", str(tmp_path / "no.csv")], capture_output=True, text=True
     )

@@ -132,7 +132,7 @@ def test_methods_say_what_they_can(found):
         "BG/NBD": True, "purchases only": True, "Laplace": True, "formula": False, "same": False,
         "zero": False,
     }  # fmt: skip
-    assert set(found.frame["kind"]) == {"model", "textbook", "baseline"}
+    assert set(found.frame["kind"]) == {"model", "bayes", "textbook", "baseline"}
 
 
 def test_frequency_classes_add_up(found):

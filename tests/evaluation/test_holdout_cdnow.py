@@ -60,18 +60,15 @@ def test_dropout_and_shrinkage_beat_carrying_on(cdnow_league):
     assert (table["error"] == "").all()
 
 
-def full_log(discount):
+@pytest.mark.slow
+def test_full_log():
     log = load_cdnow()
     split = calibration_holdout_split(
         log, cutoff="1997-09-30", horizon="39 weeks", time_unit="week", value="value"
     )
-    return log, compare_holdout(default_models(discount), split)
-
-
-def test_full_log():
-    log, comparison = full_log(discount=0)
+    comparison = compare_holdout(default_models(DiscountRate(0.10, per="year")), split)
     assert (comparison.table["error"] == "").all()
-    assert len(comparison.predictions) == 13 * 23_570
+    assert len(comparison.predictions) == 14 * 23_570
     table = comparison.table.drop(columns=["method", "kind", "note", "error"])
     assert np.isfinite(table.to_numpy(float)).all()
     after = log[log["date"] > "1997-09-30"]
@@ -82,11 +79,6 @@ def test_full_log():
         assert row(comparison, "lifetimes BG/NBD")[column] == pytest.approx(
             row(comparison, "BG/NBD")[column], rel=1e-4
         )
-
-
-@pytest.mark.slow
-def test_lifetime_values_of_the_full_log():
-    _, comparison = full_log(DiscountRate(0.10, per="year"))
     claims = comparison.lifetime.set_index("method").dropna()
     assert ((claims["lo"] <= claims["total"]) & (claims["total"] <= claims["hi"])).all()
     assert claims["total"]["lifetimes BG/NBD"] == pytest.approx(claims["total"]["BG/NBD"], rel=1e-3)

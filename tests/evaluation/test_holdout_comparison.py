@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clvmodels.data.datasets import load_cdnow
+from clvmodels.data.splits import calibration_holdout_split
 from clvmodels.data.summary import RFMSummary
 from clvmodels.evaluation import metrics
+from clvmodels.evaluation.backtest import backtest
 from clvmodels.evaluation.baselines import MeanBaseline, SameRateBaseline, ZeroBaseline
 from clvmodels.evaluation.holdout import compare_holdout, default_models
 from clvmodels.exceptions import DataError, ParameterError
@@ -39,12 +42,39 @@ def quick(small_split):
 def test_the_default_league(small_league):
     assert small_league.table["method"].tolist() == list(default_models(RATE))
     assert small_league.table["kind"].tolist() == (
-        4 * ["model"] + ["lifetimes"] + 5 * ["textbook"] + 3 * ["baseline"]
+        4 * ["model"] + ["bayes", "lifetimes"] + 5 * ["textbook"] + 3 * ["baseline"]
     )
     assert (small_league.table["error"] == "").all()
     fit = small_league.models["lifetimes BG/NBD"]
     assert fit.purchases.estimate.method.startswith("Lifetimes")
     assert fit.spend.estimate.method.startswith("Lifetimes")
+
+
+def test_the_posterior_of_the_league(small_league):
+    table, claims = small_league.table.set_index("method"), small_league.lifetime
+    posterior, peak = table.loc["Bayesian BG/NBD"], table.loc["BG/NBD"]
+    assert posterior["value_rmse"] == pytest.approx(peak["value_rmse"], rel=0.02)
+    assert posterior["value_rmse"] != peak["value_rmse"]
+    assert small_league.models["Bayesian BG/NBD"].purchases.estimate.is_sample
+    claim = claims.set_index("method").loc["Bayesian BG/NBD"]
+    assert claim["lo"] < claim["total"] < claim["hi"]
+
+
+def test_a_comparison_is_a_backtest_at_one_cutoff():
+    log = load_cdnow(sample=True)
+    log = log[log["customer_id"] % 9 == 0]
+    models = {
+        "BG/NBD": CLVModel(BetaGeoModel(), GammaGammaModel(), discount=0),
+        "NBD": nbd(),
+        "same": SameRateBaseline(),
+    }
+    how = {"horizon": "39 weeks", "time_unit": "week", "value": "value"}
+    split = calibration_holdout_split(log, cutoff="1997-09-30", **how)
+    found = compare_holdout(models, split).judged.frame
+    whole = backtest(models, log, ["1997-09-30"], jobs=1, progress=False, **how).frame
+    whole = whole[whole["group"] == "all"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, whole)
+    assert {"log_score", "crps", "brier", "coverage"} <= set(found["metric"])
 
 
 def test_lifetime_values_of_the_league(small_league, small_split):

@@ -121,7 +121,7 @@ def test_page_needs_nothing_but_itself(html, page):
 def test_page_has_all_its_parts(page):
     for part in PARTS:
         assert part in page.ids
-    assert page.tags.count("svg") == page.tags.count("figure") == 12
+    assert page.tags.count("svg") == page.tags.count("figure") == 15
     assert len(page.ids) == len(set(page.ids))
     targets = [r[1:] for r in page.references if r.startswith("#")]
     assert set(targets) <= set(page.ids)

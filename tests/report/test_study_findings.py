@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clvmodels.bayes.laplace import Laplace
 from clvmodels.data.splits import calibration_holdout_split
 from clvmodels.data.summary import RFMSummary
+from clvmodels.evaluation.baselines import MeanBaseline
 from clvmodels.evaluation.holdout import compare_holdout
 from clvmodels.exceptions import DataError, ParameterError
-from clvmodels.report import findings
+from clvmodels.report import checks, findings
 from clvmodels.report.against_textbook import AgainstTextbook
-from clvmodels.report.numbers import signed_percent, significant
+from clvmodels.report.html import write_report
+from clvmodels.report.numbers import percent, signed_percent, significant
 from clvmodels.report.study import Study, best, paired
 from clvmodels.units import DiscountRate
 from clvmodels.value.monitor import early_warnings
@@ -74,6 +77,51 @@ def test_another_model_may_be_asked_for(study):
     assert other.value.purchases.model.title == "NBD"
 
 
+def test_a_posterior_values_the_base_where_there_is_nothing_else(study, tmp_path):
+    posterior = study.comparison.entries["BG/NBD"], Laplace(draws=50)
+    models = {"posterior": posterior, "mean": MeanBaseline()}
+    alone = Study.of(compare_holdout(models, study.comparison.split), study.base, source="log")
+    assert alone.name == "posterior"
+    assert alone.value.purchases.estimate.is_sample
+    assert "posterior-1.csv" not in write_report(alone, tmp_path)  # no maximum to hold it against
+    (line, *_) = checks.draws(alone)
+    assert line.startswith("posterior, whole log: 50 draws, worth ")
+
+
+def test_what_posteriors_claim_stands_beside_the_model(study):
+    claimed = study.comparison.lifetime.set_index("method")["total"]["Bayesian BG/NBD"]
+    assert f", Bayesian BG/NBD at {significant(claimed)}, the textbook" in findings.claims(study)
+
+
+def test_intervals_of_customers_are_held_against_what_they_claim(study):
+    judged = study.comparison.judged.predictions
+    own = judged[judged["method"] == study.name]
+    inside = own["actual_purchases"].between(own["lo"], own["hi"]).mean()
+    told = findings.checks(study, {})
+    assert f" {percent(inside, 3)} of customers kept to their interval of purchases" in told
+    (table,) = checks.distributions(study)
+    frame = table.source.frame.set_index("method")
+    assert frame["purchases_coverage"][study.name] == pytest.approx(inside)
+    assert frame["purchases_log_score"].is_monotonic_increasing
+    assert set(frame.index) == {
+        "BG/NBD", "MBG/NBD", "Pareto/NBD", "NBD", "Bayesian BG/NBD", "lifetimes BG/NBD",
+    }  # fmt: skip
+    least = frame["purchases_log_score"].min()
+    others = frame.iloc[1:]
+    assert (others["purchases_log_score"] - least).to_numpy() == pytest.approx(
+        others["less_difference"].to_numpy()
+    )
+
+
+def test_methods_without_distributions_have_no_table_of_them(study):
+    models = {"BG/NBD": study.comparison.entries["BG/NBD"]}
+    own = compare_holdout({**models, "constant": Constant(1.0)}, study.comparison.split)
+    (table,) = checks.distributions(replace(study, comparison=own))
+    assert [row[0] for row in table.rows] == ["BG/NBD"]
+    never = compare_holdout({"constant": Constant(1.0)}, study.comparison.split)
+    assert checks.distributions(replace(study, comparison=never)) == ()
+
+
 @pytest.mark.parametrize("name", ["GGompertz/NBD", "mean", "retention m r/(1+d-r)"])
 def test_only_models_can_value_the_base(study, name):
     with pytest.raises(ParameterError, match=r"cannot value the base; use BG/NBD or MBG/NBD"):
@@ -82,7 +130,8 @@ def test_only_models_can_value_the_base(study, name):
 
 def test_a_comparison_without_models(study):
     table = study.comparison.table.assign(error="")
-    table.loc[table["kind"] == "model", ["value_rmse", "error"]] = [float("nan"), "DataError: no"]
+    models = table["kind"].isin(["model", "bayes"])
+    table.loc[models, ["value_rmse", "error"]] = [float("nan"), "DataError: no"]
     failed = replace(study.comparison, table=table)
     assert best(failed, "model") is None
     with pytest.raises(DataError, match=r"No model could be fitted\. DataError: no"):

@@ -1,0 +1,5 @@
+"""``python -m clvmodels`` is the command ``clvmodels``."""
+
+from clvmodels.cli import main
+
+main()
