@@ -44,11 +44,11 @@ def captioned(frame: "pd.DataFrame", caption: str) -> str:
     import pandas as pd
 
     with pd.option_context("display.max_colwidth", None):  # some cells are sentences
-        html = frame.to_html(index=False, float_format=_plain)
+        html = frame.to_html(index=False, float_format=plain)
     return html.replace(">", f"><caption>{escape(caption)}</caption>", 1)
 
 
-def _plain(value: float) -> str:
+def plain(value: float) -> str:
     """Four digits, never in powers of ten unless the number is minute."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 

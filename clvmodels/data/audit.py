@@ -1,17 +1,22 @@
 """Counting what a log holds and what becomes of it, and refusing what a policy refuses."""
 
 from datetime import timedelta
-from typing import Any
+from math import floor, inf, log10
+from typing import Any, Final
 
 from clvmodels.data import expression
-from clvmodels.data.conventions import ObservationEnd
+from clvmodels.data.conventions import Conventions, ObservationEnd
 from clvmodels.data.log import Log
-from clvmodels.data.quality import DataReport
+from clvmodels.data.quality import Amounts, DataReport
 from clvmodels.exceptions import DataError
+
+_LOST: Final = ("null_ids", "null_dates", "after_end")
 
 
 def count_rows(log: Log, end: ObservationEnd | None) -> dict[str, Any]:
     """Count the rows by what is wrong with them, in one pass, and apply the policies.
+
+    With a value column, the amounts of rows are added up in the same pass.
 
     Raises
     ------
@@ -24,9 +29,10 @@ def count_rows(log: Log, end: ObservationEnd | None) -> dict[str, Any]:
     flags = {
         "null_ids": rows.customer_id.isnull(),
         "null_dates": rows.customer_id.notnull() & rows.moment.isnull(),
-        "after_end": keyed & ~inside,
         "inside": inside,
     }
+    if end is not None:
+        flags["after_end"] = keyed & ~inside
     if log.by.value is not None:
         flags |= {
             "infinite": inside & rows.value.isinf(),
@@ -38,10 +44,31 @@ def count_rows(log: Log, end: ObservationEnd | None) -> dict[str, Any]:
         rows_read=rows.count(),
         **expression.span(rows),
         **{name: flag.sum().fill_null(0) for name, flag in flags.items()},
+        **_sums(log, flags),
     )
     counts = log.source.fetch_row(query)
     _apply_policies(log, end, counts, flags)
     return counts
+
+
+def _sums(log: Log, flags: dict[str, Any]) -> dict[str, Any]:
+    """Sums of the amounts of rows, of no more than the policies leave to tell."""
+    import ibis
+
+    if log.by.value is None:
+        return {}
+    value, used = log.rows.value, flags["inside"]
+    # infinite amounts in rows that are used are refused
+    summed: dict[str, Any] = {name: flags[name] & ~value.isinf() for name in _LOST if name in flags}
+    if log.by.refunds != "error":
+        summed["refunds"] = flags["refunds"]
+    if log.by.refunds == "drop":
+        used = used & (value >= 0)
+    summed["used"] = used
+    return {  # DuckDB adds up a column with gaps in half the time of a filtered one
+        f"{name}_amount": ibis.ifelse(rows, value, ibis.null()).sum().fill_null(0.0)
+        for name, rows in summed.items()
+    }
 
 
 def silence_at_end(log: Log, end: ObservationEnd, counts: dict[str, Any]) -> tuple[int, int]:
@@ -128,7 +155,7 @@ def account_for(
         rows_read=counts["rows_read"],
         null_ids=counts["null_ids"],
         null_dates=counts["null_dates"],
-        after_end=counts["after_end"],
+        after_end=counts.get("after_end", 0),  # without an end, nothing lies after it
         missing_amounts=missing,
         zero_amounts=zero,
         refunds_dropped=dropped,
@@ -138,5 +165,21 @@ def account_for(
         purchases=purchases,
         period=by.period.value,
         conventions=(log.dates, *by.in_words()),
+        amounts=None if by.value is None else _amounts(by, counts),
         **netted,
     )
+
+
+def _amounts(by: Conventions, counts: dict[str, Any]) -> Amounts:
+    refunds, used = counts.get("refunds_amount", 0.0), counts["used_amount"]
+    lost = {name: counts.get(f"{name}_amount", 0.0) for name in _LOST}
+    lost["refunds_dropped"] = refunds if by.refunds == "drop" else 0.0
+    sums = {
+        "rows_read": used + sum(lost.values()),
+        **lost,
+        "rows_used": used,
+        "refunds_netted": refunds if by.nets else 0.0,
+    }
+    largest = max(map(abs, sums.values()))
+    places = 11 - floor(log10(largest)) if 0 < largest < inf else 0  # what is beyond is rounding
+    return Amounts(**{name: round(amount, places) + 0.0 for name, amount in sums.items()})
