@@ -1,6 +1,5 @@
 """Tables of the customers: in segments, those at risk, and the data that they come from."""
 
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from clvmodels.report.study import Study
 from clvmodels.report.tables import CHANCE, cell, interval, share, verdict
 from clvmodels.units import Horizon, TimeUnit
 from clvmodels.value.clv import FittedCLV
+from clvmodels.value.monitor import OVERDUE
 
 FIRST: Final = 20
 """Customers listed on the page; the file has all."""
@@ -50,8 +50,11 @@ def segments(study: Study) -> Table:
         study.segments.frame, "segments", columns,
         title="Customers by lifetime value if alive, and P(alive)",
         note=(
-            "Keep those worth much and alive, win back those at risk while it can be done, spend "
-            "little on the rest. The segment of each customer is in segment-of-customers.csv."
+            "Each row says what is at stake, not what an action would bring: whether a campaign "
+            "keeps customers or wins them back, only an experiment tells. Top, next and last are "
+            "shares of the customers who came back. One purchase cannot say who left and who buys "
+            "seldom: of customers who bought once, P(alive) is what the model assumes. The segment "
+            "of each customer is in segment-of-customers.csv."
         ),
     )  # fmt: skip
 
@@ -70,8 +73,9 @@ def equities(study: Study) -> Table:
         study.equities, "equities", columns,
         title=f"Customer equity as of {study.as_of}, by model",
         note=(
-            "The model that values the base, and every other one whose RMSE in the holdout cannot "
-            "be told from the least. Each interval covers the parameters of its own model."
+            "The model that values the base, and every other model, fitted likewise, whose RMSE in "
+            "the holdout cannot be told from the least. Each interval covers the parameters of its "
+            "own model."
         ),
     )  # fmt: skip
 
@@ -99,7 +103,7 @@ def rivals(study: Study) -> Table:
 
 
 def warnings(study: Study) -> Table:
-    """Who has been silent for longer than usual, while something can still be done."""
+    """Who has been silent for longer than an active customer would easily be."""
     currency = f" ({study.currency})" if study.currency else ""
     time = f"({study.base.time_unit}s)"
     columns = [
@@ -107,18 +111,22 @@ def warnings(study: Study) -> Table:
         Column("repeat purchases", "frequency", count),
         Column(f"silent {time}", "silence", cell),
         Column(f"usual interval {time}", "usual_interval", cell),
+        Column("chance if active", "p_silence", share),
         Column("P(alive)", "p_alive", share),
         Column(f"worth now{currency}", "value", cell),
         Column(f"had they just bought{currency}", "value_if_recent", cell),
-        Column(f"at risk{currency}", "at_risk", cell),
+        Column(f"lost to silence{currency}", "value_lost_to_silence", cell),
     ]
     rest = max(0, len(study.warnings) - FIRST)
     return framed(
         study.warnings, "early-warnings", columns, most=FIRST,
-        title="Early warnings: silent for longer than usual, the most value at risk first",
+        title="Early warnings: silent for longer than chance would have it, most value lost first",
         note=(
-            "At risk: what the same customer would be expected to be worth more, were the last "
-            "purchase only just made. Silence is a sign of having left, not its cause. "
+            "Chance if active: the probability that a customer who bought like this one, and is "
+            f"still active, has been silent for as long; listed up to {percent(OVERDUE)}. Lost to "
+            "silence: what the same customer would be expected to be worth more, were the last "
+            "purchase only just made; neither a loss so far nor what a campaign would bring back. "
+            "Customers who bought once have no rhythm to fall out of, and are left out. "
             f"{f'{count(rest)} more are in the file.' if rest else ''}"
         ).strip(),
     )  # fmt: skip
@@ -128,25 +136,23 @@ def rows_of_the_log(study: Study) -> Table:
     """What became of every row."""
     import pandas as pd
 
-    base, split = study.base.report, study.comparison.split.report
-    items = [f.name for f in fields(base) if isinstance(getattr(base, f.name), int)]
-    frame = pd.DataFrame(
-        {
-            "item": items,
-            "values": [getattr(base, item) for item in items],
-            "comparison": [getattr(split, item) for item in items],
-        }
-    )
-    columns = [
-        Column("rows", "item", lambda item: _ITEMS.get(item, item.replace("_", " "))),
-        Column("behind the values", "values", count),
-        Column("behind the comparison", "comparison", count),
-    ]
+    reports = {"values": study.base.report, "comparison": study.comparison.split.report}
+    columns = [Column("rows", "item", lambda item: _ITEMS.get(item, item.replace("_", " ")))]
+    unit = f" ({study.currency})" if study.currency else ""
+    frame = pd.DataFrame({"item": reports["values"].to_frame()["item"]})
+    for use, report in reports.items():
+        told = report.to_frame()
+        frame[use] = told["count"]
+        columns.append(Column(f"behind the {use}", use, count))
+        if report.amounts is not None:
+            frame[f"{use}_amount"] = told["amount"]
+            columns.append(Column(f"amounts behind the {use}{unit}", f"{use}_amount", cell))
+    note = "Every row read is used, merged, netted or dropped for a reason that is listed."
+    if len(columns) > 1 + len(reports):
+        note += " Amounts are sums over rows, refunds deducted."
     return framed(
-        frame, "rows-of-the-log", columns,
-        title="What became of the rows of the log",
-        note="Every row read is used, merged, netted or dropped for a reason that is listed.",
-    )  # fmt: skip
+        frame, "rows-of-the-log", columns, title="What became of the rows of the log", note=note
+    )
 
 
 def facts(study: Study) -> Table:
@@ -192,6 +198,8 @@ def _facts(study: Study) -> list[tuple[str, Any, str]]:
     customers, once = data.customers(), data.customers(data.frequency == 0)
     purchases = customers + float(weight @ data.frequency)
     per_purchase = float(valued[known] @ m[known] / valued[known].sum()) if known.any() else 0.0
+    longest = _longest_gap(split)
+    gap = [("longest time without a repeat purchase of anybody", longest, _period(split))]
     return [
         *dates,
         ("span", oldest, "days"),
@@ -201,7 +209,7 @@ def _facts(study: Study) -> list[tuple[str, Any, str]]:
         ("customers who bought once", once, ""),
         ("share who bought once", once / customers, "share"),
         ("mean value of a repeat purchase", per_purchase, study.currency or "money"),
-        ("longest time without a repeat purchase of anybody", _longest_gap(split), _period(split)),
+        *(gap if longest else []),
         ("customers who first bought in the holdout", split.newcomers, ""),
     ]
 

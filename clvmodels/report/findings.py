@@ -12,7 +12,8 @@ from clvmodels.report.checks import fits_of
 from clvmodels.report.numbers import MINUS, count, duration, money, percent, signed_percent
 from clvmodels.report.study import Study, best, paired
 from clvmodels.units import DiscountRate
-from clvmodels.value.segments import LOST, STATES
+from clvmodels.value.monitor import OVERDUE
+from clvmodels.value.segments import LOST, ONCE, STATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def all_of(study: Study) -> dict[str, str]:
     """The findings of the summary under their headings."""
     return {
         "What the customers are worth": worth(study),
-        "Whom to keep, and whom to win back": customers(study),
+        "Who holds the value, and who has gone silent": customers(study),
         "How the methods fared": contest(study),
         "What they claim for all the future": claims(study),
         "What the interval leaves out": caution(study),
@@ -63,32 +64,44 @@ def worth(study: Study) -> str:
 
 
 def customers(study: Study) -> str:
-    """Who holds the value, and who may be about to leave with it."""
+    """Who holds the value, and whose silence tells against them."""
     frame = study.segments.frame
-    best_class = frame["worth"].iloc[0]
-    top = frame[frame["worth"] == best_class].set_index("state")
-    parts = [
-        f"{count(top['customers'][state])} {state} ({percent(top['share_of_value'][state])})"
-        for state in STATES
-        if state in top.index
-    ]
-    told = [
-        f"The {best_class} of customers who would be worth most if still there, and the share of "
-        f"all lifetime value that they hold: {', '.join(parts)}."
-    ]
+    once, came_back = (frame[rows] for rows in (frame["state"] == ONCE, frame["state"] != ONCE))
+    told = []
+    if len(came_back):
+        best_class = came_back["worth"].iloc[0]
+        top = came_back[came_back["worth"] == best_class].set_index("state")
+        parts = [
+            f"{count(top['customers'][state])} {state} ({percent(top['share_of_value'][state])})"
+            for state in STATES
+            if state in top.index
+        ]
+        told.append(
+            f"Of the {count(came_back['customers'].sum())} customers who came back, the "
+            f"{best_class} who would be worth most if still there, and the share of all lifetime "
+            f"value that they hold: {', '.join(parts)}."
+        )
+    if len(once):
+        told.append(
+            f"The {count(once['customers'].sum())} who bought once hold "
+            f"{percent(once['share_of_value'].sum())} of it: whether they left or buy seldom, one "
+            "purchase cannot say."
+        )
     if len(study.warnings):
         told.append(_silent(study))
     return " ".join(told)
 
 
 def at_risk(study: Study) -> str:
-    """How much of what can be won back the first customers of the list stand for."""
-    lost = study.warnings["customers"] * study.warnings["at_risk"]
-    if lost.sum() <= 0:
+    """Whose silence tells against them, and how much of it the head of the list stands for."""
+    if study.warnings.empty:
         return (
-            "Of those who bought again before and may still be there, nobody's silence lowers what "
-            "they are expected to be worth."
+            "Of those who came back before and may still be there, nobody has been silent for "
+            f"longer than {percent(1 - OVERDUE)} of active customers with such a history would be."
         )
+    lost = study.warnings["customers"] * study.warnings["value_lost_to_silence"]
+    if lost.sum() <= 0:
+        return _silent(study)
     first = lost.head(FIRST).sum() / lost.sum()
     return (
         f"{_silent(study)} The {count(min(FIRST, len(lost)))} at the head of the list stand for "
@@ -97,12 +110,17 @@ def at_risk(study: Study) -> str:
 
 
 def _silent(study: Study) -> str:
-    """How many have been silent for longer than usual, and what that means for their value."""
-    size, lost = study.warnings["customers"], study.warnings["at_risk"]
+    """How many have been silent for too long, and what that means for their value."""
+    size, lost = study.warnings["customers"], study.warnings["value_lost_to_silence"]
+    told = (
+        f"{count(size.sum())} customers who came back before and may still be there (P(alive) of "
+        f"{LOST:g} and more) have been silent for longer than {percent(1 - OVERDUE)} of active "
+        "customers with such a history would be."
+    )
+    if (size * lost).sum() <= 0:
+        return f"{told} It does not lower what they are expected to be worth."
     return (
-        f"{count(size.sum())} customers who bought again before and may still be there (P(alive) "
-        f"of {LOST:g} and more) have been silent for longer than their usual interval. Their "
-        f"silence lowers what they are expected to be worth by "
+        f"{told} Their silence lowers what they are expected to be worth by "
         f"{money((size * lost).sum(), study.currency)}, against customers like them who have only "
         "just bought."
     )
@@ -271,11 +289,13 @@ def caution(study: Study) -> str:
             "well by RMSE, as far as these customers can tell, and put the base at "
             f"{money(least, study.currency)}{span}."
         )
+    told += _drift(study)
     if study.equity.estimate > 0:
         told.append(
             f"{percent(year / study.equity.estimate)} of the value falls within 12 months. The "
             "rest is a forecast of years that no holdout here has tested."
         )
+    told += _outscored(study)
     better = study.rivals["method"][study.rivals["hi"] < 0]
     if len(better):
         told.append(
@@ -285,6 +305,38 @@ def caution(study: Study) -> str:
     return " ".join(told)
 
 
+def _drift(study: Study) -> list[str]:
+    """What the parameters of the comparison make of the base, where they make something."""
+    then, now = study.earlier, study.equity
+    if not np.isfinite(then.estimate):
+        return []
+    told = (
+        f"Fitted {duration(study.comparison.split.horizon)} earlier, the same model puts the same "
+        f"customers on the same day at {money(then.estimate, study.currency)} "
+        f"({money(then.lo)} to {money(then.hi)})"
+    )
+    if then.lo <= now.hi and now.lo <= then.hi:
+        return [f"{told}, which agrees."]
+    return [f"{told}: parameters have moved by more than their intervals allow for."]
+
+
+def _outscored(study: Study) -> list[str]:
+    """Models whose distributions of purchases did better, by more than chance would do."""
+    table, judged = study.comparison.table, study.comparison.judged
+    own = table["method"][table["kind"] == "model"]
+    scores = judged.frame[judged.frame["metric"] == "log_score"]["method"]
+    if study.name not in set(scores):
+        return []
+    found = judged.differences("log_score", "purchases", study.name, by_cutoff=True)
+    better = found["method"][(found["hi"] < 0) & found["method"].isin(own)]
+    if better.empty:
+        return []
+    return [
+        f"By log score, which judges whole distributions of purchases, {_listed(better)} did "
+        f"better than {study.name}, by more than chance would do; RMSE judges their means only."
+    ]
+
+
 def data(study: Study) -> str:
     """What was dropped from the log."""
     report = study.base.report
@@ -292,7 +344,7 @@ def data(study: Study) -> str:
     lost = report.rows_read - report.rows_used
     told = (
         f"Of {count(report.rows_read)} rows, {count(report.rows_used)} were used and "
-        f"{count(lost) if lost else 'none'} left out."
+        f"{count(lost) if lost else 'none'} left out{_unclaimed(study)}."
         if report.rows_read
         else "The log was given as a summary."
     )
@@ -312,6 +364,19 @@ def data(study: Study) -> str:
             "but were not part of the comparison."
         )
     return told
+
+
+def _unclaimed(study: Study) -> str:
+    """The money of rows that were left out because they belong to no customer."""
+    report = study.base.report
+    if report.amounts is None or not report.amounts.null_ids:
+        return ""
+    share = report.amounts.share("null_ids")
+    of_all = f", {percent(share, 3)} of all amounts," if np.isfinite(share) else ""
+    return (
+        f", {count(report.null_ids)} of them without a customer id: their "
+        f"{money(report.amounts.null_ids, study.currency)}{of_all} are in nobody's value"
+    )
 
 
 def of_fit(fit: FittedModel) -> str:

@@ -1,5 +1,6 @@
 """The report as one page that needs nothing but itself, and the frames behind its numbers."""
 
+import math
 import platform
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -129,6 +130,7 @@ def summary(study: Study) -> "pd.DataFrame":
     rows = [
         ("customer equity", equity.estimate, equity.lo, equity.hi),
         ("customer equity by the models that did best", nan, as_good.min(), as_good.max()),
+        ("customer equity by the parameters before the holdout", *study.earlier),
         ("customers", customers, nan, nan),
         ("mean lifetime value", equity.estimate / customers, nan, nan),
         ("median lifetime value", middle(lifetime, study.base.weight), nan, nan),
@@ -157,17 +159,20 @@ def _cards(study: Study) -> list[Card]:
     )
     equity, currency = study.equity, study.currency
     interval = f"{percent(study.level)} interval"
-    by_model = (
+    otherwise = (
         f"; {money(lo[models])} to {money(hi[models])} by the models that did best in the holdout"
         if money(lo[models]) != money(hi[models])
         else ""
     )
+    horizon = duration(study.comparison.split.horizon)
+    if math.isfinite(study.earlier.estimate):
+        otherwise += f"; {money(study.earlier.estimate)} by its parameters of {horizon} before"
     worth = findings.profit_in_words(study)
     return [
         Card(
             "Customer equity",
             money(equity.estimate, currency),
-            f"{interval} {money(equity.lo)} to {money(equity.hi)}{by_model}",
+            f"{interval} {money(equity.lo)} to {money(equity.hi)}{otherwise}",
         ),
         Card(
             "Customers",
@@ -185,7 +190,8 @@ def _cards(study: Study) -> list[Card]:
         Card(
             "Holdout",
             signed_percent(item["holdout bias"]),
-            f"revenue foreseen by {study.name}, relative to what came",
+            f"revenue that {study.name} foresaw for {horizon} that it had not seen, relative to "
+            "what came",
         ),
     ]
 

@@ -98,19 +98,19 @@ def signed_percent(share: float) -> str:
     return f"{100 * share:+,.1f} %".replace("-", MINUS) if math.isfinite(share) else NONE
 
 
-def more_or_less(share: float) -> str:
-    """A deviation in words: "4 % fewer", "12 % more", "as many".
+def more_or_less(share: float, things: str) -> str:
+    """A deviation in words, up to the word before what it is one from.
 
     Examples
     --------
-    >>> more_or_less(-0.04), more_or_less(0.12), more_or_less(0.001)
-    ('4 % fewer', '12 % more', 'as many')
+    >>> [more_or_less(share, "visits") for share in (-0.04, 0.12, 0.001)]
+    ['4 % fewer visits than', '12 % more visits than', 'as many visits as']
     """
     if abs(share) < 0.005:
-        return "as many"
+        return f"as many {things} as"
     if math.isinf(share):  # nothing at all to compare with
-        return "more"
-    return f"{percent(abs(share))} {'more' if share > 0 else 'fewer'}"
+        return f"more {things} than"
+    return f"{percent(abs(share))} {'more' if share > 0 else 'fewer'} {things} than"
 
 
 def banded(ends: Iterable[float]) -> str:

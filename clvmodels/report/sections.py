@@ -107,7 +107,7 @@ def sections(study: Study, settings: Table, drawn: "Mapping[str, pd.DataFrame]")
     return [
         Section(
             "customers",
-            "Customers to keep, and to win back",
+            "Who holds the value, and who has gone silent",
             "Customers",
             (findings.at_risk(study),),
             (base.segments(study), base.warnings(study)),

@@ -29,6 +29,9 @@ class Interval(NamedTuple):
     hi: float
 
 
+_NOTHING: Final = Interval(*[float("nan")] * 3)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Study:
@@ -53,14 +56,18 @@ class Study:
         Totals of the next 12 months: quantity, estimate, lo, hi.
     equity : Interval
         Discounted value of all the future of the base.
+    earlier : Interval
+        The same by the parameters that the model had at the cutoff of the comparison, fitted
+        without the holdout; NaN where these give none.
     equities : DataFrame
         The same by `name` and by every other model whose RMSE of value cannot be told from the
         least: method, equity, lo, hi, as_good (whether that is so), note (why there is no value).
     segments : Segments
         Customers by lifetime value if alive, and by P(alive).
     warnings : DataFrame
-        Who has been silent for longer than the usual interval, and what they would be worth more
-        had they just bought: see `early_warnings`. Also customers, for whom the row stands.
+        Who has been silent for longer than an active customer would easily be, and what they would
+        be worth more had they just bought: see `early_warnings`. Also customers, for whom the row
+        stands.
     rivals : DataFrame
         How the RMSE of value of every other method differs from that of `name`: see `paired`.
     advice : Recommendation
@@ -77,6 +84,7 @@ class Study:
     predictions: "pd.DataFrame"
     year: "pd.DataFrame"
     equity: Interval
+    earlier: Interval
     equities: "pd.DataFrame"
     segments: Segments
     warnings: "pd.DataFrame"
@@ -144,6 +152,7 @@ class Study:
             predictions=predictions,
             year=value.totals(base, YEAR, level=level),
             equity=equity,
+            earlier=_earlier(fitted, base, level),
             equities=_equities(comparison, base, chosen, equity),
             segments=customer_segments(predictions, value="lifetime_clv", weight=base.weight),
             warnings=_overdue(value, base),
@@ -194,6 +203,13 @@ def _equity(value: FittedCLV, base: RFMSummary, level: float) -> Interval:
     return Interval(*(float(total[c]) for c in Interval._fields))
 
 
+def _earlier(fitted: FittedCLV, base: RFMSummary, level: float) -> Interval:
+    try:
+        return _equity(fitted, base, level)
+    except ClvError:  # it knows too little of some customers, such as their group
+        return _NOTHING
+
+
 def _equities(
     comparison: HoldoutComparison, base: RFMSummary, chosen: str, equity: Interval
 ) -> "pd.DataFrame":
@@ -206,11 +222,10 @@ def _equities(
     least = best(comparison, "model", models) or chosen
     found = paired(comparison, against=least)
     as_good = {least, *found["method"][(found["lo"] <= 0) & (found["hi"] >= 0)]}
-    nothing = Interval(*[float("nan")] * 3)
     rows = [(chosen, *equity, chosen in as_good, "")]
     for name in models:
         if name in as_good and name != chosen:
-            worth, note = nothing, ""
+            worth, note = _NOTHING, ""
             try:
                 fit = fit_entry(comparison.entries[name], base)
                 assert isinstance(fit, FittedCLV)  # as the fit before it is
@@ -222,7 +237,7 @@ def _equities(
 
 
 def _overdue(value: FittedCLV, base: RFMSummary) -> "pd.DataFrame":
-    """Early warnings of those silent for longer than usual, and how many customers a row is."""
+    """Early warnings of those who are overdue, and how many customers a row is."""
     import pandas as pd
 
     found = early_warnings(value, base)

@@ -58,8 +58,8 @@ class Tracking(Display):
     >>> split = clv.calibration_holdout_split(clv.datasets.load_cdnow(sample=True),
     ...     cutoff="1997-09-30", horizon="39 weeks", time_unit="week")
     >>> fit = clv.BetaGeoModel().fit(split.calibration)
-    >>> Tracking.of(split, {"BG/NBD": fit}, cumulative=True).title
-    'By 1998-06-30, BG/NBD expects 4.1 % fewer purchases than came'
+    >>> Tracking.of(split, {"BG/NBD": fit}).title
+    'BG/NBD foresees 11 % fewer purchases in the holdout than came'
     """
 
     cutoff: np.datetime64
@@ -141,16 +141,11 @@ class Tracking(Display):
     @property
     def title(self) -> str:
         """See `Display.title`."""
-        name = next(iter(self.error()))
+        name, missed = next(iter(self.error(holdout=True).items()))
+        told = f"{name} foresees {more_or_less(missed, 'purchases in the holdout')} came"
         if self.cumulative:
-            end = np.datetime_as_string(self.frame["end"].to_numpy().max(), "D")
-            return (
-                f"By {end}, {name} expects {more_or_less(self.error()[name])} purchases than came"
-            )
-        return (
-            f"{name} foresees {more_or_less(self.error(holdout=True)[name])} purchases in the "
-            "holdout than came"
-        )
+            told += f", and {more_or_less(self.error()[name], 'in all')} came"
+        return told
 
     @property
     def caption(self) -> str:
@@ -159,7 +154,9 @@ class Tracking(Display):
         return (
             f"Repeat purchases {kind} of the customers of the calibration period. The models were "
             "fitted to what lies before the dotted line; behind it, they forecast. They expect "
-            "what new customers would do from their first purchase on, not what these ones did."
+            "what new customers would do from their first purchase on, not what these ones did. "
+            "So what they miss in the holdout is not the bias of a league table, where forecasts "
+            "know what each customer did before."
             f"{self._left_out()}{banded(self.frame[f'{self._column}_lo'])}"
         )
 

@@ -15,6 +15,7 @@ from clvmodels.exceptions import ParameterError
 from clvmodels.report import style
 from clvmodels.report.display import Display
 from clvmodels.report.numbers import count, money, percent, signed_percent
+from clvmodels.report.study import paired
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,8 @@ class League(Display):
     Attributes
     ----------
     frame : DataFrame
-        method, kind, bias, bias_se, rmse: one row per method, least error per customer first.
+        method, kind, bias, bias_se, rmse, as_good (whether the RMSE cannot be told from the least):
+        one row per method, least error per customer first.
     """
 
     @classmethod
@@ -47,6 +49,9 @@ class League(Display):
             }
         )
         frame = frame.dropna(subset="rmse")
+        found = paired(comparison)
+        alike = found["method"][(found["lo"] <= 0) & (found["hi"] >= 0)]
+        frame["as_good"] = frame["method"].isin({*alike, *found["against"]}) | (len(frame) == 1)
         # equal to four digits is equal: the order of the comparison stands
         order = np.argsort(np.round(frame["rmse"] / frame["rmse"].max(), 4), kind="stable")
         return cls(frame.iloc[order].reset_index(drop=True))
@@ -59,9 +64,14 @@ class League(Display):
             return "Every method foresaw revenue, and none came"
         return (
             f"All customers together, {nearest['method']} came nearest "
-            f"({signed_percent(nearest['bias'])}); customer by customer, "
-            f"{self.frame['method'].iloc[0]}"
+            f"({signed_percent(nearest['bias'])}); by RMSE per customer, "
+            f"{self._first_by_rmse()}"
         )
+
+    def _first_by_rmse(self) -> str:
+        others = int(self.frame["as_good"].sum()) - 1
+        first = str(self.frame["method"].iloc[0])
+        return f"{first} and {others} as good" if others else first
 
     @property
     def caption(self) -> str:

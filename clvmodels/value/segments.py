@@ -1,4 +1,4 @@
-"""Customers in groups to act on: what each is worth if still there, and whether they are."""
+"""Customers in groups: what each is worth if still there, and whether they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +21,10 @@ LOST: Final = 0.3
 """P(alive) below which a customer counts as lost."""
 TOP: Final = (0.2, 0.5)
 STATES: Final = ("alive", "at risk", "lost")
+"""Of customers who came back."""
+ONCE: Final = "bought once"
+"""The worth, state and segment of those who did not."""
+_NOTED: Final = "one-time buyer"  # in the flags of predictions
 _NEVER: Final = 1e-12  # a P(alive) from which nothing can be told of the value if alive
 
 
@@ -34,8 +38,9 @@ class Segments:
     frame : DataFrame
         One row per segment that has customers, by worth and then by state: segment, worth ("top
         20 %"), state ("alive", "at risk", "lost"), customers, share_of_customers, value (of all
-        together), share_of_value, mean_value, mean_p_alive, rule (in words). Shares of value are
-        NaN where the base is worth nothing.
+        together), share_of_value, mean_value, mean_p_alive, rule (in words). Those who bought once
+        come last, with "bought once" for worth and state. Shares of value are NaN where the base
+        is worth nothing.
     customers : DataFrame
         One row per customer: customer_id, segment, worth, state, p_alive, value, value_if_alive.
     """
@@ -62,20 +67,27 @@ def customer_segments(
 ) -> Segments:
     """Group customers by what they are worth if still there, and by whether they are.
 
-    A customer's value is P(alive) times what they are worth if alive. The two call for different
-    deeds: who is worth much and alive is to be kept, who is worth much and at risk is to be won
-    back while it can be done, and on who is worth little no effort should be spent either way.
+    A customer's value is P(alive) times what they are worth if alive, which tell of two things:
+    how much is at stake, and how sure it still is. What a campaign would keep or bring back does
+    not follow from either; an experiment tells.
+
+    Customers who bought once are a segment of their own, without classes of worth. One purchase
+    cannot say whether they left or buy seldom, and models settle that by assumption: the BG/NBD
+    has them all alive, the Pareto/NBD may have them all lost.
 
     Parameters
     ----------
     predictions : DataFrame
         One row per customer with customer_id, p_alive and a value, as `FittedCLV.predict` gives.
+        Who bought once is told by a column frequency (0), or else by the flags that `predict` sets;
+        where there is neither, they are grouped like the others.
     value : str
         Column of the value.
     top : sequence of float
-        Borders between classes of the value if alive, as shares of the customers from the most
-        valuable down: (0.2, 0.5) makes the top 20 %, the next 30 % and the last 50 %. Customers of
-        equal value share a class, so that classes may be larger than their name says.
+        Borders between classes of the value if alive, as shares of the customers who came back,
+        from the most valuable down: (0.2, 0.5) makes the top 20 %, the next 30 % and the last
+        50 %. Customers of equal value share a class, so that classes may be larger than their name
+        says.
     alive, lost : float
         P(alive) from which a customer counts as alive, and below which as lost; at risk is what
         lies between.
@@ -90,8 +102,8 @@ def customer_segments(
     Raises
     ------
     DataError
-        If there is no customer, a column is missing, or some customer has no finite value or
-        probability.
+        If there is no customer, a column is missing, or some customer has no finite value,
+        probability or frequency.
     ParameterError
         If `top` is not increasing within 0 and 1, not 0 <= lost <= alive <= 1, or `weight` does not
         give one number from 0 up for each row, some of them positive.
@@ -103,8 +115,8 @@ def customer_segments(
     >>> model = clv.CLVModel(clv.ParetoNBDModel(), clv.GammaGammaModel(),
     ...                      discount=clv.DiscountRate(0.10, per="year"), margin=0.30)
     >>> found = customer_segments(model.fit(rfm).predict(rfm, "12 months"))
-    >>> found.frame[["segment", "customers"]].head(3).values.tolist()
-    [['top 20 %, alive', 286.0], ['top 20 %, at risk', 119.0], ['top 20 %, lost', 67.0]]
+    >>> found.frame[["segment", "customers"]].iloc[[0, 1, -1]].values.tolist()
+    [['top 20 %, alive', 125.0], ['top 20 %, at risk', 39.0], ['bought once', 1411.0]]
     """
     import pandas as pd
 
@@ -113,18 +125,20 @@ def customer_segments(
     w = np.ones(len(ids)) if weight is None else _check_weight(weight, ids)
     known = p > _NEVER
     if_alive = np.divide(worth, p, out=np.zeros_like(worth), where=known)
-    limits = _limits(if_alive, w, borders)
+    once = _bought_once(predictions, ids)
+    limits = _limits(if_alive[~once], w[~once], borders)
     row = (if_alive[:, None] < limits).sum(axis=1)
     state = np.where(p >= alive, 0, np.where(p < lost, 2, 1))
-    classes = _names(borders)
-    kinds = np.array([f"{c}, {s}" for c in classes for s in STATES], dtype=object)
-    code = row * len(STATES) + state
+    groups = [(c, s) for c in _names(borders) for s in STATES]
+    kinds = [*(f"{c}, {s}" for c, s in groups), ONCE]
+    code = np.where(once, len(groups), row * len(STATES) + state)
+    classes, states = np.array([*groups, (ONCE, ONCE)], dtype=object)[code].T
     customers = pd.DataFrame(
         {
             "customer_id": ids,
-            "segment": kinds[code],
-            "worth": np.array(classes, dtype=object)[row],
-            "state": np.array(STATES, dtype=object)[state],
+            "segment": np.array(kinds, dtype=object)[code],
+            "worth": classes,
+            "state": states,
             "p_alive": p,
             "value": worth,
             "value_if_alive": if_alive,
@@ -135,11 +149,16 @@ def customer_segments(
         for money in _money_in_words(limits)
         for chance in _chance_in_words(alive, lost)
     ]
+    rules.append("no repeat purchase so far, whatever their P(alive)")
     return Segments(_totals(code, kinds, rules, customers, w), customers)
 
 
 def _totals(
-    code: IntArray, kinds: AnyArray, rules: Sequence[str], customers: "pd.DataFrame", w: FloatArray
+    code: IntArray,
+    kinds: Sequence[str],
+    rules: Sequence[str],
+    customers: "pd.DataFrame",
+    w: FloatArray,
 ) -> "pd.DataFrame":
     import pandas as pd
 
@@ -152,7 +171,7 @@ def _totals(
     first = [int(np.flatnonzero(code == k)[0]) for k in there]
     return pd.DataFrame(
         {
-            "segment": kinds[there],
+            "segment": [kinds[k] for k in there.tolist()],
             "worth": customers["worth"].to_numpy()[first],
             "state": customers["state"].to_numpy()[first],
             "customers": size[there],
@@ -201,6 +220,21 @@ def _columns(predictions: "pd.DataFrame", value: str) -> tuple[AnyArray, FloatAr
     return ids, p, worth
 
 
+def _bought_once(predictions: "pd.DataFrame", ids: AnyArray) -> AnyArray:
+    """Who is known to have bought once: by their frequency, or by what `predict` noted."""
+    if "frequency" in predictions:
+        frequency = predictions["frequency"].to_numpy(np.float64)
+        bad = ~(frequency >= 0)
+        if bad.any():
+            rule, remedy = "frequency must be 0 or more", "Give repeat purchases, or leave it out."
+            raise DataError(rule_broken(rule, int(bad.sum()), len(ids), ids[bad], remedy))
+        return np.asarray(frequency == 0)
+    if "flags" in predictions:
+        flags = predictions["flags"].astype(str)
+        return np.asarray(flags.str.contains(_NOTED, regex=False), dtype=bool)
+    return np.zeros(len(ids), dtype=bool)
+
+
 def _check_weight(weight: ArrayLike, ids: AnyArray) -> FloatArray:
     w = np.asarray(weight, dtype=np.float64)
     if w.shape != ids.shape:
@@ -219,6 +253,8 @@ def _check_weight(weight: ArrayLike, ids: AnyArray) -> FloatArray:
 
 def _limits(values: FloatArray, weight: FloatArray, borders: FloatArray) -> FloatArray:
     """Least value of each class but the last, classes counted from the most valuable."""
+    if not len(values):
+        return np.zeros(len(borders))
     order = np.argsort(-values, kind="stable")
     reached = np.cumsum(weight[order])
     # a share reached but for rounding is reached

@@ -57,7 +57,10 @@ def test_a_report_shows_all_kinds(reported):
         "FrequencyHistogram",
         "ConditionalExpectations",
         "SilenceCalibration",
+        "Reliability",
+        "PITHistogram",
         "AliveMatrix",
+        "ParameterIntervals",
     ]
 
 

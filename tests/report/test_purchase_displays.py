@@ -1,5 +1,6 @@
 """Displays of purchases: the published figures of the CDNOW sample, and sums that must hold."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -117,6 +118,22 @@ def test_tracking_underforecasts_as_published(tracking):
     assert tracking.error()["BG/NBD"] == pytest.approx(-0.04, abs=0.0015)
 
 
+@pytest.mark.parametrize(
+    ("expected", "words"),
+    [
+        (100.2, "as many {} as came"),
+        (96.0, "4 % fewer {} than came"),
+        (112.0, "12 % more {} than came"),
+    ],
+)
+def test_tracking_says_how_many_came(tracking, expected, words):
+    frame = tracking.frame.groupby("method", sort=False).tail(1).assign(purchases=100.0)
+    frame.loc[frame["method"] == "BG/NBD", "purchases"] = expected
+    said = replace(tracking, frame=frame, cumulative=False)
+    assert said.title == f"BG/NBD foresees {words.format('purchases in the holdout')}"
+    assert words.format("in all") in replace(said, cumulative=True).title
+
+
 def test_tracking_ends_where_the_expected_purchases_of_all_customers_do(tracking, fits, cdnow):
     fit, data = fits["BG/NBD"], cdnow.calibration
     by_the_end = [
@@ -165,7 +182,22 @@ def test_tracking_by_month_has_the_same_total(tracking, fits, cdnow):
 def test_tracking_says_how_far_off_it_is(tracking, fits, cdnow):
     assert tracking.title == "BG/NBD foresees 11 % fewer purchases in the holdout than came"
     so_far = Tracking.of(cdnow, fits, cumulative=True)
-    assert so_far.title == "By 1998-06-30, BG/NBD expects 4.1 % fewer purchases than came"
+    assert so_far.title == (
+        "BG/NBD foresees 11 % fewer purchases in the holdout than came, and 4.1 % fewer in all "
+        "than came"
+    )
+    assert all("not the bias of a league table" in each.caption for each in (tracking, so_far))
+
+
+def test_tracking_titles_fit_whatever_the_name(cdnow, fits):
+    named = {"MBG/CNBD-2": fits["NBD"]}
+    for cumulative in (False, True):
+        ax = Tracking.of(cdnow, named, cumulative=cumulative).plot()
+        ax.figure.draw_without_rendering()
+        box = ax._left_title.get_window_extent()
+        assert ax.get_title(loc="left").count("\n") <= 2
+        assert box.x1 <= ax.figure.bbox.x1
+        assert box.y1 <= ax.figure.bbox.y1
 
 
 def test_alive_matrix_holds_what_the_model_says_of_such_customers(fits, cdnow):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from clvmodels.bayes.laplace import Laplace
+from clvmodels.data.datasets import load_cdnow
 from clvmodels.data.splits import calibration_holdout_split
 from clvmodels.data.summary import RFMSummary
 from clvmodels.evaluation.baselines import MeanBaseline
@@ -16,9 +17,10 @@ from clvmodels.report import checks, findings
 from clvmodels.report.against_textbook import AgainstTextbook
 from clvmodels.report.html import write_report
 from clvmodels.report.numbers import percent, signed_percent, significant
-from clvmodels.report.study import Study, best, paired
+from clvmodels.report.study import Interval, Study, best, paired
 from clvmodels.units import DiscountRate
 from clvmodels.value.monitor import early_warnings
+from clvmodels.value.segments import customer_segments
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,42 @@ def test_what_posteriors_claim_stands_beside_the_model(study):
     assert f", Bayesian BG/NBD at {significant(claimed)}, the textbook" in findings.claims(study)
 
 
+def test_the_equity_by_parameters_of_before_the_holdout(study):
+    fit = study.comparison.models[study.name]
+    total = fit.totals(study.base, None, level=study.level).iloc[0]
+    assert study.earlier == tuple(total[["estimate", "lo", "hi"]])
+    said = f"puts the same customers on the same day at US$ {significant(total['estimate'])}"
+    assert said in findings.caution(study)
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "says"),
+    [
+        (0.9, 1.1, "), which agrees."),
+        (1.3, 1.5, "parameters have moved by more than their intervals allow for."),
+    ],
+)
+def test_parameters_that_moved_are_told(study, lo, hi, says):
+    now = study.equity
+    middle = (lo + hi) / 2 * now.estimate
+    then = Interval(middle, lo * now.lo if lo < 1 else lo * now.hi, hi * now.hi)
+    assert says in findings.caution(replace(study, earlier=then))
+    unknown = replace(study, earlier=Interval(*3 * [float("nan")]))
+    assert "same day" not in findings.caution(unknown)
+
+
+def test_a_model_that_others_outscore_says_so(study):
+    log = load_cdnow(sample=True)
+    split = calibration_holdout_split(
+        log[log["customer_id"] % 9 == 0],
+        cutoff="1997-09-30", horizon="39 weeks", time_unit="week", value="value",
+    )  # fmt: skip
+    pair = {name: study.comparison.entries[name] for name in ("NBD", "Pareto/NBD")}
+    poor = replace(study, comparison=compare_holdout(pair, split), name="NBD")
+    assert "Pareto/NBD did better than NBD, by more than chance" in findings.caution(poor)
+    assert "By log score" not in findings.caution(replace(poor, name="Pareto/NBD"))
+
+
 def test_intervals_of_customers_are_held_against_what_they_claim(study):
     judged = study.comparison.judged.predictions
     own = judged[judged["method"] == study.name]
@@ -151,32 +189,60 @@ def test_findings_name_a_model_a_formula_and_a_baseline(study):
     assert "39 weeks after 1997-09-30" in text
 
 
-def test_findings_count_whom_to_keep_and_whom_to_win_back(study):
+def test_findings_count_who_came_back_and_who_bought_once(study):
     text = findings.customers(study)
-    top = study.segments.frame.iloc[0]
-    assert text.startswith(f"The {top['worth']} of customers who would be worth most")
+    frame = study.segments.frame
+    top, once = frame.iloc[0], frame.iloc[-1]
+    assert once["state"] == "bought once"
+    assert once["customers"] == (study.base.frequency == 0).sum()
+    came_back = (study.base.frequency > 0).sum()
+    assert text.startswith(f"Of the {came_back:,} customers who came back, the {top['worth']} who")
     assert f"{top['customers']:,.0f} {top['state']} (" in text
-    lost = study.warnings["at_risk"].sum()
+    share = percent(once["share_of_value"])
+    assert f"The {once['customers']:,.0f} who bought once hold {share} of it" in text
+    lost = study.warnings["value_lost_to_silence"].sum()
     assert f"worth by US$ {significant(lost)}, against" in text
     assert f"worth by US$ {significant(lost)}, against" in findings.at_risk(study)
 
 
-def test_warned_of_are_those_silent_for_longer_than_usual(study):
+def test_warned_of_are_those_silent_for_longer_than_chance_would_have_it(study):
     everybody = early_warnings(study.value, study.base)
-    late = everybody[everybody["silence"] > everybody["usual_interval"]]
+    late = everybody[everybody["p_silence"] <= 0.1]
     assert 0 < len(late) < len(everybody)
     assert study.warnings["customer_id"].tolist() == late["customer_id"].tolist()
-    assert f"{len(late):,} customers who bought again before" in findings.at_risk(study)
+    text = findings.at_risk(study)
+    assert f"{len(late):,} customers who came back before" in text
+    assert "silent for longer than 90 % of active customers" in text
+
+
+def test_findings_where_nobody_is_warned_of(study):
+    nobody = replace(study, warnings=study.warnings.head(0))
+    assert "nobody has been silent for longer than 90 %" in findings.at_risk(nobody)
+    assert "silent" not in findings.customers(nobody)
+    unmoved = replace(study, warnings=study.warnings.assign(value_lost_to_silence=0.0))
+    assert findings.at_risk(unmoved).endswith(
+        "It does not lower what they are expected to be worth."
+    )
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_findings_where_all_or_none_bought_once(study, once):
+    kept = study.predictions[(study.base.frequency == 0) == once]
+    own = replace(study, segments=customer_segments(kept, value="lifetime_clv"))
+    text = findings.customers(own)
+    assert ("who bought once hold" in text) == once
+    assert ("customers who came back, the top 20 %" in text) != once
 
 
 def test_findings_count_customers_not_rows(study):
-    weight = np.where(study.base.frequency > 3, 1.0, 50.0)
+    weight = np.where(np.arange(len(study.base)) % 2, 1.0, 50.0)
     heavy = Study.of(study.comparison, replace(study.base, weight=weight), source="log")
     late = heavy.warnings
     assert set(late["customers"]) == {1.0, 50.0}
     text = findings.at_risk(heavy)
-    assert f"{late['customers'].sum():,.0f} customers who bought again before" in text
-    assert f"worth by {significant((late['customers'] * late['at_risk']).sum())}, against" in text
+    assert f"{late['customers'].sum():,.0f} customers who came back before" in text
+    lost = (late["customers"] * late["value_lost_to_silence"]).sum()
+    assert f"worth by {significant(lost)}, against" in text
 
 
 def test_the_base_is_valued_by_every_model_that_did_as_well(study):

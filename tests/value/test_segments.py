@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clvmodels.data.datasets import load_cdnow_summary
 from clvmodels.exceptions import DataError, ParameterError
+from clvmodels.models.beta_geo import BetaGeoModel
+from clvmodels.models.gamma_gamma import GammaGammaModel
+from clvmodels.models.pareto_nbd import ParetoNBDModel
+from clvmodels.units import DiscountRate
+from clvmodels.value.clv import CLVModel
 from clvmodels.value.segments import customer_segments
 
 
@@ -45,6 +51,53 @@ def test_classes_are_by_the_value_if_alive(mixed):
 def test_states_are_by_p_alive():
     found = customer_segments(predictions([1.0] * 5, [0.0, 0.29, 0.3, 0.69, 0.7]))
     assert found.customers["state"].tolist() == ["lost", "lost", "at risk", "at risk", "alive"]
+
+
+@pytest.mark.parametrize("model", [ParetoNBDModel(), BetaGeoModel()])
+def test_one_purchase_cannot_say_who_left(model):
+    # P(alive) of one-time buyers is about 0.5 under the Pareto/NBD, and 1 under the BG/NBD
+    rfm = load_cdnow_summary()
+    rate = DiscountRate(0.10, per="year")
+    value = CLVModel(model, GammaGammaModel(), discount=rate).fit(rfm)
+    predicted = value.predict(rfm, "12 months")
+    found = customer_segments(predicted)
+    once = rfm.frequency == 0
+    assert ((found.customers["segment"] == "bought once") == once).all()
+    last = found.frame.iloc[-1]
+    assert [last["segment"], last["worth"], last["state"]] == ["bought once"] * 3
+    assert last["customers"] == once.sum()
+    assert last["value"] == pytest.approx(predicted["clv"][once].sum())
+    assert found.frame["share_of_value"].sum() == pytest.approx(1)
+    # the others are put into classes without them
+    apart = customer_segments(predicted[~once])
+    assert apart.frame["rule"].tolist() == found.frame["rule"].tolist()[:-1]
+    assert apart.customers["segment"].tolist() == found.customers["segment"][~once].tolist()
+
+
+def test_frequency_or_flags_tell_who_bought_once(mixed):
+    often = np.arange(1000) % 3
+    told = customer_segments(mixed.assign(frequency=often))
+    assert (told.customers["state"] == "bought once").to_numpy().tolist() == (often == 0).tolist()
+    flags = np.where(often == 0, "something; one-time buyer: base mean spend", "")
+    flags = pd.Series(flags, dtype=object).where(often < 2, None)
+    pd.testing.assert_frame_equal(customer_segments(mixed.assign(flags=flags)).frame, told.frame)
+    assert not customer_segments(mixed).customers["state"].eq("bought once").any()
+    # what is known goes before what was noted
+    nobody = customer_segments(mixed.assign(flags=flags, frequency=1))
+    pd.testing.assert_frame_equal(nobody.frame, customer_segments(mixed).frame)
+
+
+def test_a_base_of_one_time_buyers_is_one_segment(mixed):
+    frame = customer_segments(mixed.assign(frequency=0)).frame
+    assert frame["segment"].tolist() == ["bought once"]
+    assert frame["rule"].tolist() == ["no repeat purchase so far, whatever their P(alive)"]
+
+
+def test_a_frequency_is_a_number(mixed):
+    for bad in (-1.0, np.nan):
+        frequency = np.where(np.arange(1000) == 3, bad, 1.0)
+        with pytest.raises(DataError, match=r"frequency must be .*1 of 1,000 customers, first c3"):
+            customer_segments(mixed.assign(frequency=frequency))
 
 
 def test_one_row_for_each_segment_with_its_rule(mixed):
