@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Changes: TypeAlias = Mapping[str, float | None]
 
 MARGIN, SPEND, DISCOUNT, HORIZON = "margin", "spend per purchase", "discount rate", "horizon"
-PURCHASES, DROPOUT = "purchase rate", "dropout"
+PURCHASES, DROPOUT, MODEL = "purchase rate", "dropout", "model"
 CHANGES: Final[Changes] = {
     MARGIN: 0.1, SPEND: 0.1, DISCOUNT: 0.1, HORIZON: 0.1, PURCHASES: None, DROPOUT: None,
 }  # fmt: skip
@@ -63,6 +63,7 @@ def value_drivers(
     horizon: HorizonLike | None = None,
     changes: Changes | None = None,
     level: float = 0.9,
+    others: Mapping[str, float] | None = None,
 ) -> Drivers:
     """Change one input at a time, the others as they are, and add up the customers' values.
 
@@ -77,14 +78,19 @@ def value_drivers(
         Which inputs to change, and by what share up and down; None, of the purchase rate and of
         dropout, is their interval. If not given, `CHANGES`: a tenth of "margin", "spend per
         purchase", "discount rate" and "horizon", the intervals of "purchase rate" and "dropout".
-        A margin goes up to 1 at most, horizons that must be whole go to the next whole number.
+        A margin goes up to 1 at most, and is left out where it is 1; horizons that must be whole
+        go to the next whole number.
     level : float
         Probability of the intervals.
+    others : mapping of str to float, optional
+        What other models, or fits to other data, say the base is worth, by name: their span is one
+        more input, "model".
 
     Raises
     ------
     ParameterError
-        If an input is unknown, or a change is not a share between 0 and 1.
+        If an input is unknown, a change is not a share between 0 and 1, or another value is not
+        finite.
     DataError, UndefinedMeanError
         As for `FittedCLV.clv`.
     """
@@ -108,12 +114,23 @@ def value_drivers(
         rows.append((name, *found.settings, *found.totals))
         if found.meaning:
             meanings[name] = found.meaning
+    if others:
+        rows.append(_model(base.total, others))
     columns = ["input", "low_setting", "high_setting", "low", "high"]
     frame = pd.DataFrame(rows, columns=columns)
     width = (frame["high"] - frame["low"]).abs().to_numpy(np.float64)
     # equal but for rounding is equal: the order of the inputs stands
     widest = np.argsort(-np.round(width / max(width.max(initial=0.0), 1e-300), 9), kind="stable")
     return Drivers(base.total, frame.iloc[widest].reset_index(drop=True), meanings, left_out)
+
+
+def _model(total: float, others: Mapping[str, float]) -> tuple[str, str, str, float, float]:
+    """The least and the greatest value that any fit gives."""
+    if bad := [name for name, value in others.items() if not math.isfinite(value)]:
+        raise ParameterError(f"There is no finite value by {', '.join(bad)}: leave it out.")
+    values = {"this one": total, **others}
+    low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+    return MODEL, low, high, values[low], values[high]
 
 
 def _checked(changes: Changes) -> Changes:
@@ -191,7 +208,9 @@ class _Base(NamedTuple):
         return self.scale * float(self.data.weights @ (self.margin * self.clv))
 
 
-def _margin(base: _Base, change: float) -> _Moved:
+def _margin(base: _Base, change: float) -> _Moved | str:
+    if (base.margin == 1).all():  # as it is where nobody set one
+        return "values are before any margin"
     low, high = (np.minimum(base.margin * (1 + end), 1.0) for end in (-change, change))
     totals = [base._replace(margin=margin).total for margin in (low, high)]
     settings = _up_and_down(change)

@@ -22,8 +22,10 @@ from clvmodels.report.methods import (
     holdouts,
     in_words,
     less_is_better,
+    overlapping,
     ranking,
     shown,
+    shown_gap,
     unit,
 )
 from clvmodels.report.numbers import percent
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _LABELS: Final = 4  # as many dates as have room below a plot
 _ROWS: Final = 8  # as many methods as have room in a plot of usual height
 _ROW: Final = 0.22  # inches that each further one takes
+_OVERLAP: Final = " Holdouts overlap in time: the cutoffs are no independent trials."
 
 
 @final
@@ -58,6 +61,8 @@ class MethodForest(Display):
         Its metric, over all cutoffs.
     horizon : str
         Length of the holdouts, and whether nobody bought.
+    overlap : bool
+        Whether holdouts overlap in time.
     level : float
         Probability of the intervals.
     currency : str
@@ -69,6 +74,7 @@ class MethodForest(Display):
     against: str
     reference: float
     horizon: str
+    overlap: bool
     level: float
     currency: str
 
@@ -124,6 +130,7 @@ class MethodForest(Display):
             against,
             float(ranked[metric][against]),
             holdouts(backtest),
+            overlapping(backtest),
             backtest.level,
             currency if quantity == "value" else "",
         )
@@ -131,44 +138,75 @@ class MethodForest(Display):
     @property
     def title(self) -> str:
         """See `Display.title`."""
-        pooled = self._pooled
         about = first_capital(f"{in_words(self.metric, self.quantity)} over {self.horizon}")
         name = f"{self.against} ({shown(self.metric, self.reference, self.currency)})"
-        # equal to four digits is equal, however sure
-        sizeable = pooled["difference"].abs() > SAME * abs(self.reference)
-        apart = sizeable & ((pooled["lo"] > 0) | (pooled["hi"] < 0))
-        apart |= pooled["method"].isin(self._endless)
-        worse = (pooled["difference"] > 0) == less_is_better(self.metric)
-        if pooled.empty:
+        sides = list(self._standing.values())
+        if not (size := len(sides)):
             return f"{about}: {name}, and no other method to compare with"
-        behind, ahead = int((apart & worse).sum()), int((apart & ~worse).sum())
-        alone = len(pooled) == 1
-        if ahead:
-            others = "the only other method" if alone else f"{ahead} of {len(pooled)} other methods"
-            return f"{about}: {others} {'is' if ahead == 1 else 'are'} better than {name}"
-        if behind == len(pooled):
-            others = "the only other method" if alone else f"all {len(pooled)} others"
-            return f"{about}: {name} beats {others}"
-        if behind == 0:
-            others = "the only other method" if alone else f"any of the {len(pooled)} others"
-            return f"{about}: {name} cannot be told from {others}"
-        return (
-            f"{about}: {name} beats {behind} of {len(pooled)} others; the rest cannot be told "
-            "from it"
-        )
+        alone = "the only other method" if size == 1 else ""
+        if better := sides.count("better"):
+            others = alone or f"{better} of {size} other methods"
+            return f"{about}: {others} {'is' if better == 1 else 'are'} better than {name}"
+        said = []
+        if beaten := sides.count("worse"):
+            some = "all" if beaten == size else f"{beaten} of"
+            said.append(f"beats {alone or f'{some} {size} others'}")
+        for word, side in (("ahead of", "behind"), ("behind", "ahead")):
+            if side in sides:
+                said.append(f"is {word} {self._by_how_much(side)}, not at every cutoff")
+        if not said:
+            return f"{about}: {name} cannot be told from {alone or f'any of the {size} others'}"
+        rest = "; the rest cannot be told from it" if "like it" in sides else ""
+        return f"{about}: {name} {', and '.join(said)}{rest}"
 
     @property
     def caption(self) -> str:
         """See `Display.caption`."""
-        side = "right" if less_is_better(self.metric) else "left"
-        beyond = ""
-        if self._endless:
-            beyond = f" Infinitely far, and not drawn: {', '.join(self._endless)}."
-        return (
+        told = [
             f"{first_capital(self._measure)}, each method's less that of {self.against}, on the "
-            f"same customers. To the {side}: worse. Bars are {percent(self.level)} intervals for "
-            f"all cutoffs together; small marks are single cutoffs.{beyond}"
-        )
+            f"same customers. To the {'right' if less_is_better(self.metric) else 'left'}: worse. "
+            f"Bars are {percent(self.level)} intervals"
+        ]
+        at = self.frame.groupby("method", sort=False)["cutoff"].count()
+        if (cutoffs := at.max()) > 1:
+            told.append(" for all cutoffs together; small marks are single cutoffs")
+        beside = _OVERLAP if self.overlap else ""
+        told.append(f". The intervals resample customers, not times.{beside}")
+        if (fewer := at[at < cutoffs]).size:
+            names = (f"{name} ({k} of {cutoffs})" for name, k in fewer.items())
+            told.append(f" Compared at fewer cutoffs: {', '.join(names)}.")
+        if self._endless:
+            told.append(f" Infinitely far, and not drawn: {', '.join(self._endless)}.")
+        return "".join(told)
+
+    @property
+    def _standing(self) -> dict[str, str]:
+        """How each other method stands to the reference.
+
+        It is better or worse where the interval says so and each cutoff agrees, ahead or behind
+        where some cutoff does not, and else like it.
+        """
+        # equal to four digits is equal, however sure
+        least = SAME * abs(self.reference) if np.isfinite(self.reference) else 0.0
+        found = {}
+        for name, rows in self.frame.groupby("method", sort=False):
+            gap, together = rows["difference"], rows["cutoff"].isna()
+            side = np.sign(gap).where(gap.abs() > least, 0.0)
+            sure = (rows["lo"] > 0) | (rows["hi"] < 0) | np.isinf(gap)
+            for pooled in side.where(sure, 0.0)[together]:
+                worse = (pooled > 0) == less_is_better(self.metric)
+                words = ("worse", "better") if (side == pooled).all() else ("behind", "ahead")
+                found[str(name)] = words[0 if worse else 1] if pooled else "like it"
+        return found
+
+    def _by_how_much(self, side: str) -> str:
+        """The method on a side of the reference, or how many there are, and how far they are."""
+        names = [name for name, its in self._standing.items() if its == side]
+        who, at_most = (f"{len(names)} others", "up to ") if len(names) > 1 else (names[0], "")
+        gap = self._pooled.set_index("method")["difference"][names].abs().max()
+        if np.isinf(gap):
+            return who
+        return f"{who} by {at_most}{shown_gap(self.metric, gap, self.currency)}"
 
     @property
     def _pooled(self) -> "pd.DataFrame":
@@ -236,6 +274,8 @@ class MetricOverTime(Display):
         What is shown, and of what.
     horizon : str
         Length of the holdouts, and whether nobody bought.
+    overlap : bool
+        Whether holdouts overlap in time.
     currency : str
         Of the revenue.
     """
@@ -243,6 +283,7 @@ class MetricOverTime(Display):
     metric: str
     quantity: str
     horizon: str
+    overlap: bool
     currency: str
 
     @classmethod
@@ -288,7 +329,7 @@ class MetricOverTime(Display):
         frame = rows.iloc[order][["method", "kind", "cutoff", "value", "se"]]
         frame = frame.reset_index(drop=True)
         currency = currency if quantity == "value" else ""
-        return cls(frame, metric, quantity, holdouts(backtest), currency)
+        return cls(frame, metric, quantity, holdouts(backtest), overlapping(backtest), currency)
 
     @property
     def title(self) -> str:
@@ -326,7 +367,7 @@ class MetricOverTime(Display):
         return (
             f"{first_capital(NAMES[self.metric])} at each cutoff, the last day that the methods "
             f"saw; bars show two standard errors, which the methods share in large part. {told}."
-            f"{beyond}"
+            f"{_OVERLAP if self.overlap else ''}{beyond}"
         )
 
     def _draw(self, ax: "Axes") -> None:

@@ -1,31 +1,30 @@
 """What a study found, in plain words."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 
-from clvmodels.evaluation.frequency import ACTUAL
 from clvmodels.models.fitted import FittedModel
+from clvmodels.report import doubts
 from clvmodels.report.base import FIRST
-from clvmodels.report.checks import fits_of
-from clvmodels.report.numbers import MINUS, count, duration, money, percent, signed_percent
+from clvmodels.report.numbers import MINUS, count, duration, money, percent
+from clvmodels.report.phrases import (
+    amount,
+    day,
+    listed,
+    margin_in_words,
+    missed,
+    profit_in_words,
+    rate_in_words,
+)
 from clvmodels.report.study import Study, best, paired
-from clvmodels.units import DiscountRate
 from clvmodels.value.monitor import OVERDUE
 from clvmodels.value.segments import LOST, ONCE, STATES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _KINDS: Final = {
     "model": "model",
     "textbook": "textbook formula",
     "baseline": "baseline",
-}
-_BANDED: Final = {
-    "frequencies": "counts of customers by repeat purchases (which it was fitted to)",
-    "silence": "shares of customers silent in the holdout",
 }
 _REFUNDS: Final = {
     "refunds_netted": "{} refunds were set against purchases.",
@@ -42,7 +41,7 @@ def all_of(study: Study) -> dict[str, str]:
         "Who holds the value, and who has gone silent": customers(study),
         "How the methods fared": contest(study),
         "What they claim for all the future": claims(study),
-        "What the interval leaves out": caution(study),
+        "What the interval leaves out": doubts.caution(study),
         "What became of the data": data(study),
     }
 
@@ -144,93 +143,31 @@ def ranking(study: Study) -> str:
     )
 
 
-def checks(study: Study, drawn: "Mapping[str, pd.DataFrame]") -> str:
-    """Whether the fits went well, and whether the chosen model says what came.
-
-    Parameters
-    ----------
-    study : Study
-    drawn : mapping of str to DataFrame
-        The frames of the plots, as far as there are: frequencies and silence.
-    """
-    failed = [name for name, fit in fits_of(study).items() if not fit.diagnostics.converged]
-    told = f"{', '.join(failed)} did NOT converge." if failed else "All fits converged."
-    loose = [name for name, fit in fits_of(study).items() if fit.diagnostics.boundary]
-    if loose:
-        told += f" The data do not pin down all parameters of {'; '.join(loose)}."
-    row = _row(study, study.name)
-    told += (
-        " Whether a model is right is another matter: the plots below hold it against what came."
-    )
-    if np.isfinite(row["purchases_bias"]):
-        told += (
-            f" In the holdout, {study.name}, which values the base, missed the number of purchases "
-            f"by {signed_percent(row['purchases_bias'])} and revenue by "
-            f"{signed_percent(row['value_bias'])}."
-        )
-    inside = [
-        f"{found} {what}"
-        for name, what in _BANDED.items()
-        if (found := _inside(drawn.get(name), study.name))
-    ]
-    if inside:
-        told += (
-            f" Of what its bands should hold nine times in ten, they hold {' and '.join(inside)}."
-        )
-    return told + _covered(study)
-
-
-def _covered(study: Study) -> str:
-    """What share of customers kept to their prediction intervals, where there are any."""
-    told = []
-    for quantity, what in (("purchases", "purchases"), ("value", "revenue")):
-        league = study.comparison.judged.league(quantity).set_index("method")
-        if "coverage" in league and np.isfinite(held := league["coverage"][study.name]):
-            claimed = league["coverage_expected"][study.name]
-            told.append(
-                f"{percent(held, 3)} of customers kept to their interval of {what}, which should "
-                f"hold {percent(claimed, 3)}"
-            )
-    return f" {'; '.join(told)}." if told else ""
-
-
-def _inside(frame: "pd.DataFrame | None", name: str) -> str:
-    """How many of the counts (shares) of a plot lie within the bands of a model, if it has any."""
-    if frame is None:
-        return ""
-    own = frame[frame["method"] == name]
-    seen = own["observed"] if "observed" in own else frame["customers"][frame["method"] == ACTUAL]
-    if own["lo"].isna().all():
-        return ""
-    within = seen.between(own["lo"].to_numpy(), own["hi"].to_numpy())
-    return f"{within.sum()} of {len(own)}"
-
-
 def contest(study: Study) -> str:
     """How the best model did on purchases nobody fitted, against formulas and baselines."""
     split, table = study.comparison.split, study.comparison.table
     found = {noun: name for kind, noun in _KINDS.items() if (name := best(study.comparison, kind))}
     told = [
         f"No method had seen the {duration(split.horizon)} after "
-        f"{_day(split.calibration.observation_end)}: what each foresaw is held against what came."
+        f"{day(split.calibration.observation_end)}: what each foresaw is held against what came."
     ]
     for noun, name in found.items():
         told.append(
-            f"The {noun} with the least RMSE, {name} ({_amount(study, name, 'rmse')}), missed a "
-            f"customer's revenue by {_amount(study, name, 'mae')} on average and foresaw "
-            f"{_missed(study, name)}."
+            f"The {noun} with the least RMSE, {name} ({amount(study, name, 'rmse')}), missed a "
+            f"customer's revenue by {amount(study, name, 'mae')} on average and foresaw "
+            f"{missed(study, name)}."
         )
     if study.name not in found.values():
         told.append(
             f"{study.name}, which values the base, has an RMSE of "
-            f"{_amount(study, study.name, 'rmse')}, missed a customer's revenue by "
-            f"{_amount(study, study.name, 'mae')} on average and foresaw "
-            f"{_missed(study, study.name)}."
+            f"{amount(study, study.name, 'rmse')}, missed a customer's revenue by "
+            f"{amount(study, study.name, 'mae')} on average and foresaw "
+            f"{missed(study, study.name)}."
         )
     told += _verdicts(study, set(found.values()))
     nearest = str(table["method"].iloc[table["value_bias"].abs().argmin()])
     told.append(
-        f"All customers together, {nearest} came nearest: it foresaw {_missed(study, nearest)}."
+        f"All customers together, {nearest} came nearest: it foresaw {missed(study, nearest)}."
     )
     return " ".join(told)
 
@@ -248,7 +185,7 @@ def _verdicts(study: Study, among: set[str]) -> list[str]:
     ]
     if not told:
         return []
-    return [f"By RMSE, which weighs large errors most, {study.name} did {_listed(told)}."]
+    return [f"By RMSE, which weighs large errors most, {study.name} did {listed(told)}."]
 
 
 def claims(study: Study) -> str:
@@ -270,71 +207,6 @@ def claims(study: Study) -> str:
         f"{told}. The {duration(split.horizon)} of the holdout alone brought {money(came)}, "
         f"{margin_in_words(margin)} and not discounted."
     )
-
-
-def caution(study: Study) -> str:
-    """What the interval does not cover."""
-    year = float(study.year.set_index("quantity")["estimate"]["discounted value"])
-    told = [
-        "The interval says how sure the model's parameters are, not whether the model is right. "
-        f"The holdout tells of the latter: there, {study.name} foresaw "
-        f"{_missed(study, study.name)}."
-    ]
-    as_good = study.equities[study.equities["as_good"]].dropna(subset="equity")
-    if len(as_good) > 1:
-        least, most = as_good["equity"].min(), as_good["equity"].max()
-        span = "" if money(least) == money(most) else f" to {money(most)}"
-        told.append(
-            f"Nor does it cover the choice of a model: {_listed(as_good['method'])} did equally "
-            "well by RMSE, as far as these customers can tell, and put the base at "
-            f"{money(least, study.currency)}{span}."
-        )
-    told += _drift(study)
-    if study.equity.estimate > 0:
-        told.append(
-            f"{percent(year / study.equity.estimate)} of the value falls within 12 months. The "
-            "rest is a forecast of years that no holdout here has tested."
-        )
-    told += _outscored(study)
-    better = study.rivals["method"][study.rivals["hi"] < 0]
-    if len(better):
-        told.append(
-            f"{', '.join(better)} did better by RMSE than {study.name}, by more than chance would "
-            "do: do not rely on the model before you know why."
-        )
-    return " ".join(told)
-
-
-def _drift(study: Study) -> list[str]:
-    """What the parameters of the comparison make of the base, where they make something."""
-    then, now = study.earlier, study.equity
-    if not np.isfinite(then.estimate):
-        return []
-    told = (
-        f"Fitted {duration(study.comparison.split.horizon)} earlier, the same model puts the same "
-        f"customers on the same day at {money(then.estimate, study.currency)} "
-        f"({money(then.lo)} to {money(then.hi)})"
-    )
-    if then.lo <= now.hi and now.lo <= then.hi:
-        return [f"{told}, which agrees."]
-    return [f"{told}: parameters have moved by more than their intervals allow for."]
-
-
-def _outscored(study: Study) -> list[str]:
-    """Models whose distributions of purchases did better, by more than chance would do."""
-    table, judged = study.comparison.table, study.comparison.judged
-    own = table["method"][table["kind"] == "model"]
-    scores = judged.frame[judged.frame["metric"] == "log_score"]["method"]
-    if study.name not in set(scores):
-        return []
-    found = judged.differences("log_score", "purchases", study.name, by_cutoff=True)
-    better = found["method"][(found["hi"] < 0) & found["method"].isin(own)]
-    if better.empty:
-        return []
-    return [
-        f"By log score, which judges whole distributions of purchases, {_listed(better)} did "
-        f"better than {study.name}, by more than chance would do; RMSE judges their means only."
-    ]
 
 
 def data(study: Study) -> str:
@@ -393,50 +265,3 @@ def of_fit(fit: FittedModel) -> str:
             *diagnostics.notes,
         ]
     )
-
-
-def margin_in_words(margin: float | str) -> str:
-    """What share of revenue counts, as people write it."""
-    if isinstance(margin, str):
-        return f"at the margin in column {margin}"
-    return "before any margin" if margin == 1 else f"at a margin of {percent(margin)}"
-
-
-def profit_in_words(study: Study) -> str:
-    """What the amounts of lifetime value are: without a margin, not profit."""
-    return "revenue" if study.value.model.margin == 1 else "profit"
-
-
-def rate_in_words(rate: DiscountRate) -> str:
-    """A discount rate as people write it."""
-    continuous = ", compounded continuously" if rate.compounding == "continuous" else ""
-    return f"{percent(rate.rate, 3)} per {rate.per}{continuous}"
-
-
-def _row(study: Study, name: str) -> Any:
-    table = study.comparison.table
-    return table[table["method"] == name].iloc[0]
-
-
-def _amount(study: Study, name: str, metric: str) -> str:
-    error = _row(study, name)[f"value_{metric}"]
-    return money(0.0 if error < 0.005 else error, study.currency)
-
-
-def _listed(names: Iterable[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _missed(study: Study, name: str) -> str:
-    row = _row(study, name)
-    bias = row["value_bias"]
-    if row["value_actual"] == 0:
-        return "revenue where none came" if row["value_predicted"] > 0 else "none, and none came"
-    if abs(bias) < 0.005:
-        return "the revenue that came, within 0.5 %"
-    return f"{percent(abs(bias))} {'more' if bias > 0 else 'less'} revenue than came"
-
-
-def _day(moment: Any) -> str:
-    return f"{moment:%Y-%m-%d}"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from clvmodels import __version__
 from clvmodels.models.fitted import INTERVAL_DRAWS
-from clvmodels.report import findings, style
+from clvmodels.report import findings, phrases, style
 from clvmodels.report.display import Display
 from clvmodels.report.files import write_frame, write_text
 from clvmodels.report.framed import Column, Table, framed
-from clvmodels.report.numbers import count, duration, money, percent, signed_percent
+from clvmodels.report.numbers import count, duration, money, percent, signed_percent, tied
 from clvmodels.report.sections import Plot, Section, plots, sections
 from clvmodels.report.study import Study
 from clvmodels.report.values import middle
@@ -146,8 +146,8 @@ def summary(study: Study) -> "pd.DataFrame":
 
 
 def _tied(text: str) -> str:
-    """A number and its per cent sign stay apart, and on one line."""
-    return re.sub(r"(?<=\d) ?%", "\N{NO-BREAK SPACE}%", text)
+    """A number stays on one line with its per cent sign, apart from it, and with its currency."""
+    return tied(re.sub(r"(?<=\d)%", " %", text))
 
 
 def _cards(study: Study) -> list[Card]:
@@ -167,7 +167,7 @@ def _cards(study: Study) -> list[Card]:
     horizon = duration(study.comparison.split.horizon)
     if math.isfinite(study.earlier.estimate):
         otherwise += f"; {money(study.earlier.estimate)} by its parameters of {horizon} before"
-    worth = findings.profit_in_words(study)
+    worth = phrases.profit_in_words(study)
     return [
         Card(
             "Customer equity",
@@ -214,7 +214,7 @@ def _settings(study: Study) -> Table:
         "values as of": study.as_of,
         "model that values": f"{study.name} with {study.value.spend.model.title}",
         "fitted by": study.value.purchases.estimate.method,
-        "discount rate": findings.rate_in_words(study.value.model.discount),
+        "discount rate": phrases.rate_in_words(study.value.model.discount),
         "margin": f"column {margin}" if isinstance(margin, str) else percent(margin),
         "intervals": f"{percent(study.level)}, {_draws(study)}",
         "standard errors of metrics": "Poisson bootstrap of customers, seed 0",

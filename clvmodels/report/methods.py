@@ -71,6 +71,16 @@ def shown(metric: str, value: float, currency: str = "") -> str:
     return _SHARES.get(metric, significant)(value)
 
 
+def shown_gap(metric: str, value: float, currency: str = "") -> str:
+    """The size of a difference of a metric as text, with the currency where it is an amount."""
+    if currency and metric in _AMOUNTS:
+        return money(value, currency)
+    if metric in _SHARES:
+        points = significant(100 * value, 2)
+        return f"{points} percentage point{'' if points == '1' else 's'}"
+    return significant(value, 2)
+
+
 def unit(metric: str, currency: str) -> str:
     """The currency as part of a label, where the metric is an amount."""
     return f" ({currency})" if currency and metric in _AMOUNTS else ""
@@ -127,6 +137,13 @@ def holdouts(backtest: Backtest) -> str:
     """What methods foresaw: how much time, and whether anything came of it."""
     came = any(split.holdout_purchases.any() for split in backtest.splits.values())
     return str(backtest.horizon) + ("" if came else " in which nobody bought")
+
+
+def overlapping(backtest: Backtest) -> bool:
+    """Whether some holdout begins before another one has ended, so that they share purchases."""
+    length = np.timedelta64(round(backtest.horizon.to("day") * 86_400), "s")
+    cutoffs = np.sort(np.array(backtest.cutoffs, dtype="M8[s]"))
+    return bool((np.diff(cutoffs) < length).any())
 
 
 def named(methods: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Numbers as people read them: three significant digits, thousands separated, units said."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -8,6 +9,8 @@ from clvmodels.units import Horizon
 
 MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+_TIES: Final = re.compile(rf" (?=%)|(?:(?<=[$£€¥])|(?<=\b[A-Z]{{3}})) (?=[{MINUS}\d])")
 
 
 def significant(value: float, digits: int = 3, *, zeros: bool = False) -> str:
@@ -52,6 +55,17 @@ def money(value: float, currency: str = "") -> str:
     """
     text = significant(value)
     return f"{currency} {text}" if currency and text != NONE else text
+
+
+def tied(text: str) -> str:
+    """A text that no line can break between a number and its per cent sign or currency.
+
+    Examples
+    --------
+    >>> tied("from US$ 5 to 10 %").replace(NO_BREAK, "_")
+    'from US$_5 to 10_%'
+    """
+    return _TIES.sub(NO_BREAK, text)
 
 
 def count(value: float) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
-from clvmodels.report import base, checks, findings, tables
+from clvmodels.report import base, checks, doubts, findings, tables
 from clvmodels.report.against_textbook import AgainstTextbook
 from clvmodels.report.displays import (
     AliveMatrix,
@@ -141,7 +141,7 @@ def sections(study: Study, settings: Table, drawn: "Mapping[str, pd.DataFrame]")
             "checks",
             "Can the models be trusted?",
             "Checks",
-            (findings.checks(study, drawn),),
+            (doubts.checks(study, drawn),),
             (checks.convergence(study), *checks.distributions(study), *checks.influence(study)),
             points={"Draws of posteriors": checks.draws(study)},
         ),
@@ -192,7 +192,13 @@ def plots(study: Study) -> list[Plot]:
         Plot(
             "value",
             "tornado",
-            lambda: Tornado.of(study.value, study.base, level=study.level, currency=currency),
+            lambda: Tornado.of(
+                study.value,
+                study.base,
+                level=study.level,
+                currency=currency,
+                others=study.otherwise,
+            ),
         ),
         Plot("league", "bias", lambda: League.of(comparison)),
         Plot("league", "deciles", lambda: DecileCalibration.of(comparison, rivals, currency)),

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, final
 
+import numpy as np
+
 from clvmodels.data.summary import RFMSummary
 from clvmodels.evaluation.entries import fit_entry
 from clvmodels.evaluation.holdout import HoldoutComparison, Quantity
@@ -165,6 +167,15 @@ class Study:
     def level(self) -> float:
         """Probability of the intervals."""
         return self.comparison.level
+
+    @property
+    def otherwise(self) -> dict[str, float]:
+        """What the base is worth by models that did as well, and by the fit before the holdout."""
+        as_good = self.equities[self.equities["as_good"] & (self.equities["method"] != self.name)]
+        values = dict(zip(as_good["method"], as_good["equity"], strict=True))
+        span = self.comparison.split.horizon
+        values[f"fitted {span} earlier"] = self.earlier.estimate
+        return {name: value for name, value in values.items() if np.isfinite(value)}
 
     @property
     def as_of(self) -> str:

@@ -1,10 +1,11 @@
 """How plots look: colours that survive colour-blind eyes, grey printers and dark screens."""
 
 from collections.abc import Iterable
+from itertools import cycle
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from clvmodels.report.numbers import significant
+from clvmodels.report.numbers import NO_BREAK, significant, tied
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,12 +32,11 @@ ROLES: Final = {
 
 Dash: TypeAlias = str | tuple[int, tuple[int, ...]]
 _DASHES: Final[tuple[Dash, ...]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (3, 3)))
-_MARKERS: Final = ("o", "s", "^", "D", "v", "P")
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")  # one more, so that seven series differ
 
 BAND: Final = 0.18  # opacity: bands of several series show through one another
 _SLACK: Final = 6.0  # pixels by which renderers differ in the width of labels
 _LETTER: Final = 0.083  # inches that a letter of a title takes, on average
-_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _LINES: Final = 3  # of a title, as long as it begins where the plot does
 SIZE: Final = (5.0, 3.6)  # inches: legible on a telephone, and side by side on a desk
 
@@ -51,8 +51,8 @@ class Look(NamedTuple):
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """A look for each of some series, in their order."""
-    every = [Look(*look) for look in zip(_COLOURS, _DASHES, _MARKERS, strict=True)]
-    return {name: every[k % len(every)] for k, name in enumerate(names)}
+    every = zip(cycle(_COLOURS), cycle(_DASHES), cycle(_MARKERS), strict=False)
+    return {name: Look(*look) for name, look in zip(names, every, strict=False)}
 
 
 def new_axes(size: tuple[float, float] = SIZE) -> "Axes":
@@ -81,12 +81,12 @@ def title(ax: "Axes", text: str) -> None:
     place = ax.get_window_extent()
     end = place.x1 if len(figure.axes) > 1 else figure.bbox.x1
 
-    whole = text.replace(" %", f"{_NO_BREAK}%")
+    whole = tied(text)
 
     def lines(start: float) -> list[str]:
         room = (end - start) / figure.dpi
         found = wrap(whole, max(20, int(room / _LETTER)), break_on_hyphens=False)
-        return [line.replace(_NO_BREAK, " ") for line in found]
+        return [line.replace(NO_BREAK, " ") for line in found]
 
     start = place.x0
     if len(lines(start)) > _LINES:  # long labels leave little room beside them

@@ -71,6 +71,7 @@ class Tornado(Display):
         changes: Changes | None = None,
         level: float = 0.9,
         currency: str = "",
+        others: Mapping[str, float] | None = None,
     ) -> Self:
         """Change one input at a time and add up what the customers are then worth.
 
@@ -89,14 +90,17 @@ class Tornado(Display):
             Probability of the intervals.
         currency : str
             Of the amounts.
+        others : mapping of str to float, optional
+            What other models, or fits to other data, say the base is worth, by name: their span is
+            one more input, "model".
 
         Raises
         ------
         ParameterError
-            If an input is unknown, a change is not a share between 0 and 1, or nothing is left to
-            be changed.
+            If an input is unknown, a change is not a share between 0 and 1, another value is not
+            finite, or nothing is left to be changed.
         """
-        found = value_drivers(value, data, horizon, changes, level)
+        found = value_drivers(value, data, horizon, changes, level, others)
         if found.frame.empty:
             raise ParameterError("There is no input to change.")
         span = "over all the future" if horizon is None else f"in {Horizon.parse(horizon)}"

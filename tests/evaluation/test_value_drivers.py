@@ -134,12 +134,31 @@ def test_a_margin_is_at_most_one_and_may_be_a_column(rfm):
     assert (found["low_setting"], found["high_setting"]) == ("−20 %", "+20 %")
     at_one = replace(value, model=replace(value.model, margin=1.0)).clv(data, "1 year")
     assert found["high"] == pytest.approx(np.minimum(1.2 * own, 1) @ at_one, rel=1e-12)
-    assert (
-        row(value_drivers(valued(rfm, given, margin=1), rfm, "1 year", {"margin": 0.1}), "margin")[
-            "high_setting"
-        ]
-        == "100 %"
+    near = value_drivers(valued(rfm, given, margin=0.95), rfm, "1 year", {"margin": 0.1})
+    assert row(near, "margin")["high_setting"] == "100 %"
+
+
+def test_without_a_margin_there_is_none_to_change(rfm):
+    given = BetaGeoModel().with_params(**PARAMS, time_unit="week")
+    for data, margin in ((rfm, 1), (rfm.with_column("share", np.ones(len(rfm))), "share")):
+        found = value_drivers(valued(data, given, margin=margin), data, "1 year")
+        assert "margin" not in set(found.frame["input"])
+        assert found.left_out["margin"] == "values are before any margin"
+
+
+def test_what_other_models_say_is_one_more_input(value, rfm):
+    only = {"margin": 0.01}
+    now = value_drivers(value, rfm, "12 months", only).total
+    more = value_drivers(
+        value, rfm, "12 months", only, others={"NBD": 1.4 * now, "earlier": 0.9 * now}
     )
+    assert more.frame["input"].tolist() == ["model", "margin"]  # widest first
+    found = row(more, "model")
+    assert tuple(found) == ("earlier", "NBD", 0.9 * now, 1.4 * now)
+    least = value_drivers(value, rfm, "12 months", only, others={"NBD": 1.4 * now})
+    assert tuple(row(least, "model"))[::2] == ("this one", now)
+    with pytest.raises(ParameterError, match="no finite value by NBD"):
+        value_drivers(value, rfm, "12 months", only, others={"NBD": float("inf")})
 
 
 def test_horizons_that_must_be_whole(rfm):

@@ -119,6 +119,7 @@ def test_the_forest_has_the_best_first_and_says_whom_it_beats(found):
     assert display.against == whole["rmse"].idxmin()
     order = display.frame["method"].unique().tolist()
     assert order[-1] == "broken"  # means over fewer cutoffs come last
+    assert "Compared at fewer cutoffs: broken (2 of 3)." in display.caption
     assert league.loc[order[:-1], "rmse"].is_monotonic_increasing
     pooled = display.frame[display.frame["cutoff"].isna()]
     beaten = int((pooled["lo"] > 0).sum())

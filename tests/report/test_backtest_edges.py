@@ -93,6 +93,86 @@ def test_who_is_as_good_as_all_others_is_not_the_best(equal):
     assert MethodForest.of(equal).title.endswith("cannot be told from any of the 2 others")
 
 
+def forest(differences, metric="crps", reference=0.4, sure=True):
+    """A forest with the differences of each method: of all cutoffs together, then at each."""
+    rows = []
+    for name, (pooled, *each) in differences.items():
+        cutoffs = [pd.NaT, *pd.to_datetime(CUTOFFS[: len(each)])]
+        half = 0.1 * abs(pooled) if sure else 2 * abs(pooled)
+        rows += [
+            (name, "model", cutoff, gap, half, gap - half, gap + half)
+            for cutoff, gap in zip(cutoffs, (pooled, *each), strict=True)
+        ]
+    columns = ["method", "kind", "cutoff", "difference", "se", "lo", "hi"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return MethodForest(frame, metric, "value", "best", reference, "8 weeks", False, 0.9, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("differences", "said"),
+    [
+        ({"a": (0.02, 0.01, 0.03)}, "best (0.4) beats the only other method"),
+        ({"a": (0.02, 0.02)}, "best (0.4) beats the only other method"),
+        ({"a": (0.01, -0.01, 0.03)}, "best (0.4) is ahead of a by 0.01, not at every cutoff"),
+        # equal at one cutoff is not better there, but for rounding
+        ({"a": (0.01, 1e-6, 0.02)}, "best (0.4) is ahead of a by 0.01, not at every cutoff"),
+        (
+            {"a": (0.00066, -0.001, 0.002), "b": (0.1, 0.1, 0.1), "c": (0.2, 0.1, 0.3)},
+            "best (0.4) beats 2 of 3 others, and is ahead of a by 0.00066, not at every cutoff",
+        ),
+        (
+            {"a": (0.01, -0.01, 0.03), "b": (0.02, -0.01, 0.05), "c": (0.0, 0.0, 0.0)},
+            "best (0.4) is ahead of 2 others by up to 0.02, not at every cutoff; the rest cannot "
+            "be told from it",
+        ),
+        (
+            {"a": (-0.01, 0.01, -0.03), "b": (0.2, 0.1, 0.3)},
+            "best (0.4) beats 1 of 2 others, and is behind a by 0.01, not at every cutoff",
+        ),
+        (
+            {"a": (-0.02, -0.01, -0.03), "b": (0.02, -0.01, 0.05)},
+            "1 of 2 other methods is better than best (0.4)",
+        ),
+        ({"a": (np.inf, np.inf, 0.2)}, "best (0.4) beats the only other method"),
+        ({"a": (np.inf, np.inf, -0.2)}, "best (0.4) is ahead of a, not at every cutoff"),
+    ],
+)
+def test_who_beats_another_does_so_at_every_cutoff(differences, said):
+    assert forest(differences).title.endswith(f": {said}")
+    # of what is good when high, the same with the signs turned
+    turned = {name: [-gap for gap in gaps] for name, gaps in differences.items()}
+    assert forest(turned, "gini").title.endswith(f": {said}")
+    if np.isfinite([gaps[0] for gaps in differences.values()]).all():
+        unsure = forest(differences, sure=False).title
+        assert "best (0.4) cannot be told from" in unsure
+
+
+def test_differences_have_the_unit_of_their_metric():
+    mixed = {"a": (0.0123, -0.01, 0.0346)}
+    assert "ahead of a by 1.2 percentage points, not" in forest(mixed, "bias").title
+    assert "best (EUR 0.4) is ahead of a by EUR 0.0123, not" in forest(mixed, "rmse").title
+
+
+def test_opposite_biases_that_cancel_are_no_win():
+    # +10 % and -10 % cancel, and so are nearer to 0 than +1 % twice; but at neither cutoff
+    assert forest({"a": (0.01, -0.09, -0.09)}, "bias", 0.0).title.endswith(
+        "best (+0.0 %) is ahead of a by 1 percentage point, not at every cutoff"
+    )
+
+
+def test_captions_say_what_the_cutoffs_share(rules):
+    assert rules.horizon.to("week") == 8  # and the cutoffs are 30 days apart
+    over_time = MetricOverTime.of(rules, "rmse")
+    for display in (MethodForest.of(rules), over_time):
+        assert "Holdouts overlap in time: the cutoffs are no independent trials." in display.caption
+    apart = judged([MeanBaseline(), ZeroBaseline()], cutoffs=["2020-04-01", "2020-05-27"])
+    assert "overlap" not in MethodForest.of(apart).caption  # 56 days: one ends, the next begins
+    one = judged([MeanBaseline(), ZeroBaseline()], cutoffs=CUTOFFS[:1])
+    caption = MethodForest.of(one).caption
+    assert "Bars are 90 % intervals. The intervals resample customers, not times." in caption
+    assert "overlap" not in MetricOverTime.of(one).caption
+
+
 def test_one_method_is_not_the_best(equal):
     for cutoffs, at in ((CUTOFFS, "by a at 2 cutoffs"), (CUTOFFS[:1], "by a at the only cutoff")):
         one = judged({"a": MeanBaseline()}, cutoffs=cutoffs, value=None)

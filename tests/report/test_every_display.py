@@ -155,6 +155,14 @@ def test_a_percentage_stays_on_one_line():
         assert "\n%" not in ax.get_title(loc="left")
 
 
+def test_an_amount_stays_on_one_line_with_its_currency():
+    for words in range(8):
+        ax = style.new_axes()
+        style.title(ax, "x" * words + " worth US$ 5,910,000 now, from EUR 19 to $ 24 with it " * 3)
+        lines = ax.get_title(loc="left").splitlines()
+        assert not any(line.endswith(("$", "EUR")) for line in lines)
+
+
 def test_series_can_be_told_apart_without_colour():
     looks = style.looks("abcdef").values()
     assert len({look.dash for look in looks}) == len({look.marker for look in looks}) == 6

@@ -11,7 +11,7 @@ import pytest
 from clvmodels.report import findings
 from clvmodels.report.framed import Table
 from clvmodels.report.html import summary, write_report
-from clvmodels.report.numbers import money
+from clvmodels.report.numbers import money, tied
 from clvmodels.report.sections import alive_paths, sections
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
@@ -130,7 +130,7 @@ def test_page_has_all_its_parts(page):
 
 def test_page_says_what_the_base_is_worth_first(page, study):
     text = " ".join(page.text)
-    worth = money(study.equity.estimate, "US$")
+    worth = tied(money(study.equity.estimate, "US$"))
     assert worth in text
     assert text.index(worth) < text.index("League table: purchases")
 

@@ -13,7 +13,7 @@ from clvmodels.data.summary import RFMSummary
 from clvmodels.evaluation.baselines import MeanBaseline
 from clvmodels.evaluation.holdout import compare_holdout
 from clvmodels.exceptions import DataError, ParameterError
-from clvmodels.report import checks, findings
+from clvmodels.report import checks, doubts, findings, phrases
 from clvmodels.report.against_textbook import AgainstTextbook
 from clvmodels.report.html import write_report
 from clvmodels.report.numbers import percent, signed_percent, significant
@@ -100,7 +100,7 @@ def test_the_equity_by_parameters_of_before_the_holdout(study):
     total = fit.totals(study.base, None, level=study.level).iloc[0]
     assert study.earlier == tuple(total[["estimate", "lo", "hi"]])
     said = f"puts the same customers on the same day at US$ {significant(total['estimate'])}"
-    assert said in findings.caution(study)
+    assert said in doubts.caution(study)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_parameters_that_moved_are_told(study, lo, hi, says):
     now = study.equity
     middle = (lo + hi) / 2 * now.estimate
     then = Interval(middle, lo * now.lo if lo < 1 else lo * now.hi, hi * now.hi)
-    assert says in findings.caution(replace(study, earlier=then))
+    assert says in doubts.caution(replace(study, earlier=then))
     unknown = replace(study, earlier=Interval(*3 * [float("nan")]))
-    assert "same day" not in findings.caution(unknown)
+    assert "same day" not in doubts.caution(unknown)
 
 
 def test_a_model_that_others_outscore_says_so(study):
@@ -127,15 +127,15 @@ def test_a_model_that_others_outscore_says_so(study):
     )  # fmt: skip
     pair = {name: study.comparison.entries[name] for name in ("NBD", "Pareto/NBD")}
     poor = replace(study, comparison=compare_holdout(pair, split), name="NBD")
-    assert "Pareto/NBD did better than NBD, by more than chance" in findings.caution(poor)
-    assert "By log score" not in findings.caution(replace(poor, name="Pareto/NBD"))
+    assert "Pareto/NBD did better than NBD, by more than chance" in doubts.caution(poor)
+    assert "By log score" not in doubts.caution(replace(poor, name="Pareto/NBD"))
 
 
 def test_intervals_of_customers_are_held_against_what_they_claim(study):
     judged = study.comparison.judged.predictions
     own = judged[judged["method"] == study.name]
     inside = own["actual_purchases"].between(own["lo"], own["hi"]).mean()
-    told = findings.checks(study, {})
+    told = doubts.checks(study, {})
     assert f" {percent(inside, 3)} of customers kept to their interval of purchases" in told
     (table,) = checks.distributions(study)
     frame = table.source.frame.set_index("method")
@@ -255,7 +255,7 @@ def test_the_base_is_valued_by_every_model_that_did_as_well(study):
     for name in found.index.drop(study.name):
         other = Study.of(study.comparison, study.base, source="log", name=name)
         assert other.equity.estimate == pytest.approx(found.loc[name, "equity"], rel=1e-9)
-    text = findings.caution(study)
+    text = doubts.caution(study)
     ends = f"US$ {significant(found['equity'].min())} to {significant(found['equity'].max())}"
     assert ends in text
 
@@ -320,11 +320,11 @@ def test_findings_name_the_methods_that_may_be_as_good_as_the_best(study):
 
 
 def test_findings_say_which_fits_did_not_converge(study):
-    assert findings.checks(study, {}).startswith("All fits converged.")
+    assert doubts.checks(study, {}).startswith("All fits converged.")
     spend = study.value.spend
     diagnostics = replace(spend.estimate.diagnostics, converged=False)
     bad = replace(spend, estimate=replace(spend.estimate, diagnostics=diagnostics))
-    text = findings.checks(replace(study, value=replace(study.value, spend=bad)), {})
+    text = doubts.checks(replace(study, value=replace(study.value, spend=bad)), {})
     assert text.startswith("Gamma-Gamma, whole log did NOT converge.")
 
 
@@ -342,7 +342,7 @@ def test_findings_say_what_the_chosen_model_missed_and_what_its_bands_hold(study
             {"method": ["other", study.name], "observed": [9, 0.5], "lo": 0.4, "hi": 0.6}
         ),
     }
-    text = findings.checks(study, drawn)
+    text = doubts.checks(study, drawn)
     table = study.comparison.table.set_index("method")
     missed = signed_percent(table.loc[study.name, "purchases_bias"])
     assert (
@@ -351,15 +351,15 @@ def test_findings_say_what_the_chosen_model_missed_and_what_its_bands_hold(study
     assert "1 of 2 counts of customers by repeat purchases" in text
     assert "1 of 1 shares of customers silent" in text
     drawn["silence"] = drawn["silence"].assign(lo=np.nan, hi=np.nan)
-    assert "silent" not in findings.checks(study, drawn)
+    assert "silent" not in doubts.checks(study, drawn)
 
 
 def test_findings_warn_of_a_model_that_a_formula_beats(study):
-    assert "of the value falls within 12 months" in findings.caution(study)
-    assert "do not rely on the model" not in findings.caution(study)
+    assert "of the value falls within 12 months" in doubts.caution(study)
+    assert "do not rely on the model" not in doubts.caution(study)
     rivals = study.rivals.copy()
     rivals.loc[rivals["method"] == "annual spend x years", ["lo", "hi"]] = [-20.0, -10.0]
-    text = findings.caution(replace(study, rivals=rivals))
+    text = doubts.caution(replace(study, rivals=rivals))
     assert "annual spend x years did better by RMSE than" in text
     assert "do not rely on the model" in text
 
@@ -404,13 +404,13 @@ def test_findings_about_a_fit(study):
     ],
 )
 def test_rates_in_words(rate, words):
-    assert findings.rate_in_words(rate) == words
+    assert phrases.rate_in_words(rate) == words
 
 
 def test_margins_in_words():
-    assert findings.margin_in_words(0.3) == "at a margin of 30 %"
-    assert findings.margin_in_words(1) == "before any margin"
-    assert findings.margin_in_words("margin") == "at the margin in column margin"
+    assert phrases.margin_in_words(0.3) == "at a margin of 30 %"
+    assert phrases.margin_in_words(1) == "before any margin"
+    assert phrases.margin_in_words("margin") == "at the margin in column margin"
 
 
 def test_a_row_that_stands_for_many_customers_counts_like_many_rows(study):

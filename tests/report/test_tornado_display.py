@@ -1,5 +1,7 @@
 """The tornado drawn: bars from the total to each end, with what was changed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,12 @@ def test_caption_says_what_was_estimated_and_what_is_missing(value, rfm):
     assert "interval of 80 %" in display.caption
     assert "dropout is mean probability of dropout after a purchase" in display.caption
     assert "Without horizon: all the future has no end to move." in display.caption
+
+
+def test_before_any_margin_there_is_no_bar_for_it(value, rfm):
+    plain = Tornado.of(replace(value, model=replace(value.model, margin=1.0)), rfm, "12 months")
+    assert "margin" not in set(plain.frame["input"])
+    assert "Without margin: values are before any margin." in plain.caption
 
 
 def test_nothing_to_change(value, rfm):
