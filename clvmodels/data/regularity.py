@@ -1,5 +1,6 @@
 """How regular the times between purchases are: whether customers buy by the clock or by chance."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, final
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LARGEST_K: Final = 20  # more regular than that is a subscription
-_Z: Final = 1.959963984540054  # two-sided 95 %
+_Z: Final = 1.6448536269514722  # two-sided 90 %
 _FEWEST: Final = 10
-_BURSTS: Final = 0.9
+_CLOSE: Final = 0.9, 1.1  # shapes that differ little from 1, chance
 _SHAPES: Final = (1e-3, 1e6)
 """Shapes looked at: at the upper one, purchases are as good as equally spaced."""
 
@@ -40,7 +41,7 @@ class ShapeEstimate:
     se : float
         Its standard error.
     lo, hi : float
-        95 % interval.
+        90 % interval.
     customers : int
         Customers with enough purchases to be used.
     """
@@ -50,6 +51,10 @@ class ShapeEstimate:
     lo: float
     hi: float
     customers: int
+
+    def may_be(self, k: float) -> bool:
+        """Whether the interval holds a shape, to the two decimals in which it is told."""
+        return round(self.lo, 2) <= k <= round(self.hi, 2)
 
     _repr_html_ = described
 
@@ -89,25 +94,42 @@ class Regularity:
 
     @property
     def in_words(self) -> str:
-        """What follows for the choice of a model."""
+        """What follows for the choice of a model, as far as the interval bears it out."""
         best = self.maximum_likelihood
-        found = f"k = {best.k:.2f}, 95 % interval {best.lo:.2f} to {best.hi:.2f}"
-        if self.erlang > LARGEST_K:
+        told = (
+            f"k = {best.k:.2f} counted by the {self.period}, 90 % interval {best.lo:.2f} to "
+            f"{best.hi:.2f}"
+        )
+        if best.may_be(1):
+            return f"Timing cannot be told from chance ({told}): k = 1 as in BetaGeoModel."
+        if _CLOSE[0] <= best.k <= _CLOSE[1]:
             return (
-                f"Timing is as regular as that of renewals ({found}), beyond Erlang-{LARGEST_K}. "
-                "If these are contracts, see RetentionTable."
+                f"Timing is close to chance ({told}); the difference is small, though beyond "
+                "error: k = 1 as in BetaGeoModel."
             )
-        if self.erlang > 1:
+        if best.k < 1:
             return (
-                f"Timing is about as regular as Erlang-{self.erlang} ({found}): see "
-                f"BetaGeoCNBDModel(k={self.erlang}) and ModifiedBetaGeoCNBDModel(k={self.erlang})."
-            )
-        if best.hi < _BURSTS:
-            return (
-                f"Purchases come in bursts, less regular than chance ({found}): no Erlang shape "
+                f"Purchases come in bursts, less regular than chance ({told}): no Erlang shape "
                 "fits, and the models of purchases at random (k = 1) come closest."
             )
-        return f"Timing is about as irregular as chance ({found}): k = 1 as in BetaGeoModel."
+        if self.erlang > LARGEST_K:
+            return (
+                f"Timing is very regular, as renewals would be ({told}); the likeliest whole k is "
+                f"beyond {LARGEST_K}. If these are contracts, see RetentionTable."
+            )
+        if best.may_be(self.erlang):
+            found = f"Timing is as regular as Erlang-{self.erlang}, within error ({told})"
+        else:
+            low = math.floor(best.k)
+            less = f"Erlang-{low}" if low > 1 else "chance (k = 1)"
+            found = (
+                f"Timing lies between {less} and Erlang-{low + 1} ({told}); the likeliest whole k "
+                f"is {self.erlang}"
+            )
+        if self.erlang == 1:
+            return f"{found}, as in BetaGeoModel."
+        of_k = f"(k={self.erlang})"
+        return f"{found}: see BetaGeoCNBDModel{of_k} and ModifiedBetaGeoCNBDModel{of_k}."
 
     def __repr__(self) -> str:
         return f"{self.frame.to_string(index=False)}\n{self.in_words}"

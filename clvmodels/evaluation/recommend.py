@@ -1,4 +1,4 @@
-"""Which models suit some data, and why: looks at the data, fits nothing."""
+"""Which models to try on some data, and why: looks at the data, fits nothing."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
@@ -47,14 +47,14 @@ class Finding:
 @final
 @dataclass(frozen=True, repr=False)
 class Recommendation:
-    """Models that suit some data, best first, with the reasons; `recommend` makes it.
+    """Models to try on some data, with the reasons; `recommend` makes it.
 
     Attributes
     ----------
     setting : str
         "contractual", "opportunities" or "continuous time".
     models : tuple of str
-        How to construct them, best first.
+        How to construct them, in the order to try them.
     findings : tuple of Finding
         What was looked at.
     """
@@ -137,7 +137,7 @@ def recommend(
     if isinstance(data, TimeVaryingSummary):
         data = data.rfm
     if isinstance(data, RFMSummary):
-        return _of_purchases(data, None, None)
+        return _of_purchases(data, None)
     rfm = rfm_summary(
         data, customer_id=customer_id, date=date, value=value, time_unit=time_unit,
         observation_end=observation_end, date_format=date_format, time_zone=time_zone,
@@ -154,12 +154,15 @@ def recommend(
         )  # fmt: skip
     except DataError:  # too few customers with three purchases
         timing = None
-    distance = _distance_of_dates(data, by) if len(rfm) >= _FEWEST_CUSTOMERS else None
-    return _of_purchases(rfm, timing, distance)
+    seen = len(rfm) >= _FEWEST_CUSTOMERS
+    return _of_purchases(rfm, timing, seen, _distance_of_dates(data, by) if seen else None)
 
 
 def _of_purchases(
-    rfm: RFMSummary, timing: Regularity | None, distance: float | None
+    rfm: RFMSummary,
+    timing: Regularity | None,
+    dates_seen: bool = False,
+    distance: float | None = None,
 ) -> Recommendation:
     period = fixed_period(rfm.frequency, rfm.recency, rfm.weights)
     contract = _contract(rfm, period)
@@ -168,36 +171,53 @@ def _of_purchases(
     if distance is not None:
         dates = Finding(
             "Can customers buy at any time?",
-            f"Purchases fall on dates that come about every {distance:.3g} days.",
+            f"Nearly all dates of purchase are about {distance:.3g} days apart, or a multiple.",
             "They look like opportunities: see opportunity_summary.",
         )
         return Recommendation("opportunities", _OPPORTUNITIES, (contract, dates))
     once = rfm.customers(rfm.frequency == 0) / rfm.customers()
-    findings = [contract, _any_time(), _timing(timing), _one_time(once)]
+    k = _whole(timing)
+    findings = [contract, _any_time(dates_seen), _timing(timing, k), _one_time(once)]
     if rfm.monetary_value is not None:
         findings.append(_spend(rfm))
     models = ["ModifiedBetaGeoModel()", "ParetoNBDModel()", "BetaGeoModel()"]
-    if timing is not None and 1 < timing.erlang <= LARGEST_K:
-        models.insert(0, f"ModifiedBetaGeoCNBDModel(k={timing.erlang})")
+    if 1 < k <= LARGEST_K:
+        models.insert(0, f"ModifiedBetaGeoCNBDModel(k={k})")
     return Recommendation("continuous time", tuple(models), tuple(findings))
 
 
 def _contract(rfm: RFMSummary, period: float | None) -> Finding:
     question = "Is it a contract?"
     if period is None:
-        return Finding(question, "Customers keep to no common period.", "They leave unseen.")
+        return Finding(
+            question,
+            "No common period of purchases is seen.",
+            "Unless you know of contracts, customers leave unseen.",
+        )
     return Finding(
         question,
-        f"Nearly all customers buy every {period:.3g} {rfm.time_unit}s, as if they renewed.",
+        "At least four in five of those who bought three times buy about every "
+        f"{period:.3g} {rfm.time_unit}s, as if they renewed.",
         "If it is one, you know who left: make a RetentionTable of it.",
     )
 
 
-def _any_time() -> Finding:
-    return Finding("Can customers buy at any time?", "Yes, as far as one sees.", "Count time.")
+def _any_time(dates_seen: bool) -> Finding:
+    return Finding(
+        "Can customers buy at any time?",
+        "No schedule is seen in the dates of purchase."
+        if dates_seen
+        else "Too few customers, or no log, to see a schedule of dates.",
+        "Unless you know of one, count time.",
+    )
 
 
-def _timing(timing: Regularity | None) -> Finding:
+def _whole(timing: Regularity | None) -> int:
+    """The shape for a model to take: 1, chance, where nothing else is borne out."""
+    return 1 if timing is None or timing.maximum_likelihood.may_be(1) else timing.erlang
+
+
+def _timing(timing: Regularity | None, k: int) -> Finding:
     question = "How regular are purchases?"
     if timing is None:
         return Finding(
@@ -205,7 +225,7 @@ def _timing(timing: Regularity | None) -> Finding:
             "Too few customers bought three times, or there is no log to see it in.",
             "Take them as random.",
         )
-    return Finding(question, timing.in_words, "" if timing.erlang > 1 else "Take them as random.")
+    return Finding(question, timing.in_words, "" if k > 1 else "Take them as random.")
 
 
 def _one_time(once: float) -> Finding:
@@ -225,7 +245,8 @@ def _spend(rfm: RFMSummary) -> Finding:
         return Finding(question, "Too few repeat buyers to tell.", "Try GammaGammaModel().")
     return Finding(
         question,
-        found.sentence,
+        f"{found.sentence} Rank correlation of {found.customers:,.0f} repeat buyers: "
+        f"{found.spearman.value:.2f}.",
         "GammaGammaModel() takes spend for independent of frequency; where its q is 1 or less, "
         "LognormalNormalModel() has a mean.",
     )

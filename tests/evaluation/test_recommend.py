@@ -46,7 +46,9 @@ def test_shoppers_buy_in_continuous_time():
     assert "ParetoNBDModel()" in advice.models
     text = repr(advice)
     assert "51%" in text  # of the 23,570 customers of the full log 12,054 bought once
-    assert "irregular" in text
+    # k = 0.97, 90 % interval 0.96 to 0.98: less than 1, and hardly so
+    assert "close to chance" in text
+    assert "No schedule is seen" in text
     assert advice.frame.columns.tolist() == ["question", "finding", "follows"]
     assert "<table" in advice._repr_html_()
 
@@ -80,7 +82,26 @@ def test_containers_say_what_they_are():
     assert clv.recommend(donations).setting == "opportunities"
     shoppers = clv.recommend(clv.datasets.load_cdnow_summary())
     assert shoppers.setting == "continuous time"
-    assert "no log" in repr(shoppers)
+    assert "no log, to see a schedule of dates" in repr(shoppers)
+    assert "no log to see it in" in repr(shoppers)
+
+
+def test_regularity_that_may_be_chance_calls_for_no_model_of_it():
+    regular = clv.simulate_log(
+        [2] * 12, [20] * 12, [40] * 12, start_date="2021-01-01", regularity=2, seed=4,
+        time_unit="week",
+    )  # fmt: skip
+    timing = clv.regularity(regular)
+    assert timing.erlang > 1 >= timing.maximum_likelihood.lo
+    advice = clv.recommend(regular)
+    assert advice.models[0] == "ModifiedBetaGeoModel()"
+    assert "cannot be told from chance" in repr(advice)
+
+
+def test_what_spend_does_with_frequency_comes_with_its_number():
+    rfm = clv.datasets.load_cdnow_summary()
+    found = clv.spend_independence(rfm).spearman.value
+    assert f"946 repeat buyers: {found:.2f}." in repr(clv.recommend(rfm))
 
 
 @pytest.mark.parametrize("advice_of", [donors, subscribers, regular_buyers])
