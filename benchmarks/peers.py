@@ -208,7 +208,7 @@ class PyMCMarketing:
 
             priors = {name: Prior("HalfFlat") for name in PARAMETERS[model]} if flat else None
             make = getattr(peer, model)
-            if _data_at_fit():
+            if data_at_fit():
                 built = make(model_config=priors)
                 built.fit(frame, method="map", progressbar=False)
             else:
@@ -229,7 +229,7 @@ class PyMCMarketing:
                  "T": [3.0, 3.0], "monetary_value": [1.0, 2.0]}
             )  # fmt: skip
             draw = {name: np.full((1, 1), value) for name, value in params.items()}
-            if _data_at_fit():
+            if data_at_fit():
                 built = getattr(peer, model)()
                 built.build_model(frame)
                 built.idata = az.from_dict({"posterior": draw})
@@ -300,7 +300,8 @@ def absent() -> list[str]:
     ]
 
 
-def _data_at_fit() -> bool:
+def data_at_fit() -> bool:
+    """Whether PyMC-Marketing's models take their data when they are fitted."""
     return int(str(release("pymc-marketing")).split(".")[0]) >= 1
 
 

@@ -10,8 +10,10 @@ import pytest
 import clvmodels as clv
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import results
 from benchmarks.predictive import __main__ as runner
 from benchmarks.predictive import league, worlds
+from benchmarks.predictive.methods import methods
 from benchmarks.predictive.standings import Standings
 
 
@@ -220,14 +222,53 @@ def test_who_is_beaten_at_home_is_told(standings):
     ]
 
 
-def test_a_model_may_be_beaten_by_itself():
+@pytest.mark.parametrize("other", ["A, Laplace", "Bayesian A", "lifetimes A"])
+def test_a_model_may_be_beaten_by_itself(other):
     names = ("world", "method", "kind", "cutoffs", "value", "from_best", "from_best_se")
     same = {"quantity": "purchases", "metric": "crps"}
     found = [
         ("w", "A", "model", "2", "1.1", "0.1", "0.02"),
-        ("w", "A, Laplace", "model", "2", "1.0", "0", ""),
+        ("w", other, "model", "2", "1.0", "0", ""),
     ]
     lines = [dict(zip(names, line, strict=True)) | same for line in found]
     lines += [line | {"metric": "rmse", "from_best": "0", "from_best_se": ""} for line in lines]
     _, rows = Standings.of(lines).at_home({"w": "A"})
     assert [row[-1] for row in rows] == ["by itself, fitted otherwise", "no"]
+
+
+def test_where_the_regression_is_ahead_is_told_with_how_sure_that_is():
+    names = ("world", "method", "kind", "cutoffs", "value", "from_best", "from_best_se")
+    found = [
+        ("v", "gradient boosting, two-part", "regression", "2", "1.00", "0", ""),
+        ("v", "A", "model", "2", "1.02", "0.02", "0.016"),
+        ("v", "same rate as before", "baseline", "2", "1.50", "0.50", "0.1"),
+        ("w", "A", "model", "2", "2.00", "0", ""),
+        ("w", "gradient boosting, two-part", "regression", "2", "2.10", "0.10", "0.01"),
+        ("w", "same rate as before", "baseline", "2", "2.40", "0.40", "0.1"),
+    ]
+    same = {"quantity": "purchases", "metric": "rmse"}
+    lines = [dict(zip(names, line, strict=True)) | same for line in found]
+    told = Standings.of(lines).in_words()
+    assert told == (
+        "3 methods are in every world. Gradient boosting is ahead in v (A 2.0 % behind, 1.2 "
+        "standard errors), by more than 2 standard errors in 0 of 1; elsewhere its error is 5.0 to "
+        "5.0 % larger than the best one's, by more than 2 standard errors in 1 of 1. That of the "
+        "same rate for ever is 20.0 to 50.0 % larger."
+    )
+    elsewhere = [line for line in lines if line["world"] == "w"]
+    assert "Gradient boosting is ahead nowhere; " in Standings.of(elsewhere).in_words()
+
+
+def test_nobody_else_is_better_where_a_model_s_assumptions_hold():
+    """What README says of the committed results."""
+    standings = Standings.of(results.read(runner.RESULTS))
+    homes = {line["world"]: line["home"] for line in results.read(runner.ABOUT)}
+    _, rows = standings.at_home(homes)
+    told = [row for row in rows if row[2].partition(" ")[0] in ("rmse", "log_score", "crps")]
+    assert len(told) >= 12
+    assert not [row for row in told if row[-1] == "yes"]
+
+
+def test_the_league_is_the_usual_one_and_more():
+    usual = clv.default_models(0)
+    assert list(methods())[: len(usual)] == list(usual)

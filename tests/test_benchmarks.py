@@ -15,7 +15,8 @@ from benchmarks import results, tables  # noqa: E402
 from benchmarks.accuracy import __main__ as accuracy  # noqa: E402
 from benchmarks.accuracy import agreement  # noqa: E402
 from benchmarks.accuracy.case import Case, answered, answers, brief, is_error  # noqa: E402
-from benchmarks.peers import Lifetimes  # noqa: E402
+from benchmarks.peers import Lifetimes, installed  # noqa: E402
+from benchmarks.speed import processes  # noqa: E402
 from benchmarks.speed.rows import COLUMNS, Row, growth, per_customer, timings  # noqa: E402
 
 LIFETIMES = {"lifetimes": Lifetimes()}
@@ -65,6 +66,20 @@ def test_growth_is_the_slope_of_logs_from_large_bases_on():
     (slope,) = growth(rows)
     assert slope.ours == pytest.approx(0.9)
     assert slope.met == "yes"
+
+
+def test_packages_are_held_side_by_side_over_the_sizes_that_all_have():
+    sizes = [10**k for k in range(4, 8)]
+    theirs = {n: {"lifetimes": 1e-5 * n, "PyMC-Marketing": 1e-3 * n**0.5} for n in sizes[:3]}
+    theirs[10**7] = {"lifetimes": 1e9}  # alone there
+    rows = [Row("fit", n, 1e-6 * n ** (0.5 if n < 10**7 else 0.9), theirs[n]) for n in sizes]
+    own, beside = growth(rows)
+    assert (own.size, own.theirs, own.target) == (10**7, {}, "<= 1.1")
+    assert own.ours > 0.6
+    assert (beside.size, beside.reached) == (10**6, "10,000 to 1,000,000 customers")
+    assert beside.ours == pytest.approx(0.5)
+    assert beside.theirs == pytest.approx({"lifetimes": 1.0, "PyMC-Marketing": 0.5})
+    assert beside.met == ""
 
 
 def test_time_per_customer():
@@ -124,7 +139,9 @@ def test_readme_shows_the_committed_results():
 
 def test_the_table_of_times_shows_what_was_measured(monkeypatch, tmp_path):
     theirs = {"lifetimes": 9.5, "PyMC-Marketing": 60.0}
-    lines = [Row("BG/NBD fit", 10**6, 0.14, theirs).line(), Row("import", 1, 0.011).line()]
+    first = Row("import, summary and fit", 2357, 1.9, {"lifetimes": 1.5})
+    rows = [Row("BG/NBD fit", 10**6, 0.14, theirs), Row("import", 1, 0.011), first]
+    lines = [row.line() for row in rows]
     made_with = "2 cores, Python 3.13.0, clvmodels 0.1.0, lifetimes 0.11.3, no pymc-marketing"
     (tmp_path / "speed").mkdir()
     results.save(tmp_path / "speed" / "results.csv", COLUMNS, lines, made_with)
@@ -132,7 +149,7 @@ def test_the_table_of_times_shows_what_was_measured(monkeypatch, tmp_path):
     setup, _, _, _, fit, start = tables.speed().splitlines()
     assert setup == "2 cores, Python 3.13.0, lifetimes 0.11.3."
     assert fit.endswith("| 0.14 s | 9.5 s (68 times) | 60 s (429 times) |")
-    assert start == "| import | 0.011 s |   |   |"
+    assert start.endswith("in a fresh process | 1.9 s | 1.5 s (0.79 times) |   |")
 
 
 def test_only_what_is_marked_is_made_anew(monkeypatch):
@@ -160,6 +177,16 @@ def test_a_small_run_of_the_timings(tmp_path):
     assert (row.what, row.size) == ("BG/NBD fit", 1000)
     assert 0 < row.ours < row.theirs["lifetimes"]
     assert "log-likelihood" in row.reached
+
+
+@pytest.mark.slow
+def test_a_first_fit_in_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(processes, "TURNS", 1)
+    row = processes.first_fit()
+    assert (row.size, set(row.theirs)) == (2357, set(installed()))
+    told = [words.removeprefix(f"{who} ") for who, words in
+            zip(["", *row.theirs], row.reached.split("; "), strict=True)]  # fmt: skip
+    assert set(told) == {"r 0.243, 2,357 customers"}  # Fader, Hardie and Lee (2005)
 
 
 @pytest.mark.slow

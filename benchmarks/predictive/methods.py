@@ -1,4 +1,4 @@
-"""Who takes part: models, lifetimes' fits, formulas, rules of thumb, baselines, a regression."""
+"""Who takes part: models, a posterior, lifetimes' fits, formulas, rules, a regression."""
 
 import clvmodels as clv
 from benchmarks.results import release
@@ -7,7 +7,6 @@ from clvmodels.models.purchases import PurchaseModel
 
 NO_BOOSTING = "scikit-learn is not installed: no gradient boosting."
 UNDISCOUNTED = clv.DiscountRate(0.0, per="year")
-DRAWS = 100  # of the posterior: their noise moves RMSE and CRPS by some 0.05 %
 
 
 def methods() -> dict[str, Entry]:
@@ -25,7 +24,6 @@ def methods() -> dict[str, Entry]:
         "BG/NBD, lognormal-normal": clv.CLVModel(
             clv.BetaGeoModel(), clv.LognormalNormalModel(), discount=UNDISCOUNTED
         ),
-        "BG/NBD, Laplace": (_with_spend(clv.BetaGeoModel()), clv.Laplace(draws=DRAWS)),
         **{f"lifetimes {model.title}": (_with_spend(model), clv.Lifetimes()) for model in theirs},
         **{rule.title: rule for rule in rules},
         **_boosting(),

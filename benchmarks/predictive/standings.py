@@ -1,6 +1,6 @@
 """From lines to tables: a league for each world, models at home, ranks over all worlds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +25,10 @@ LEAGUE: Mapping[str, Key] = {
 RANKED = tuple(name for name in LEAGUE if name not in ("coverage", "claimed"))
 HIGH = ("spearman", "gini")  # is good; of all others, low
 CLEAR = 2.0  # standard errors
-BESIDE = ("BG/NBD", "Pareto/NBD", "gradient boosting, two-part", "same rate as before")
+REGRESSION, SAME_RATE = "gradient boosting, two-part", "same rate as before"
+BESIDE = ("BG/NBD", "Pareto/NBD", REGRESSION, SAME_RATE)
 BEST_OF = ("textbook", "heuristic")  # kinds
+REFITTED = ("lifetimes ", "Bayesian ")  # in front of a model's name
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,17 @@ class Standings:
 
         Ties share their ranks; a method that failed at a cutoff shares the last ones of that world.
         """
-        shared = set.intersection(*(set(self.methods(world)) for world in self.worlds))
+        shared = self._shared()
         columns = {name: self._mean_ranks(shared, LEAGUE[name]) for name in RANKED}
         rows = [
             [method, *(_rank(ranks.get(method)) for ranks in columns.values())]
             for method in sorted(shared, key=lambda method: columns["RMSE"][method])
         ]
         return ["method", *columns], rows
+
+    def _shared(self) -> set[str]:
+        """Methods of all worlds."""
+        return set.intersection(*(set(self.methods(world)) for world in self.worlds))
 
     def _mean_ranks(self, methods: set[str], key: Key) -> dict[str, float]:
         there = sorted(m for m in methods if all(self.cell(w, m, key) for w in self.worlds))
@@ -139,9 +145,46 @@ class Standings:
         value, (gap, _) = self.cell(world, method, RMSE), self._gap(world, method, RMSE)
         if not value or gap == 0:
             return "best" if value else ""
-        percent = f"{100 * gap / (float(value) - gap):.1f} %"
+        percent = f"{self._percent(world, method):.1f} %"
         clear = percent != "0.0 %" and self._clear(world, method, RMSE)
         return percent if clear else f"≈ {percent}"
+
+    def in_words(self) -> str:
+        """Where the regression is ahead of the models, where it is not, and the same rate."""
+        known = [w for w in self.worlds if REGRESSION in self.methods(w)]
+        won = [w for w in known if self._gap(w, REGRESSION, RMSE)[0] == 0]
+        lost = [w for w in known if w not in won]
+        nearest = {w: self._first(w, "model", "bayes") for w in won}
+        told = [f"{world} ({self._behind(world, model)})" for world, model in nearest.items()]
+        beyond = f"by more than {CLEAR:g} standard errors in"
+        ahead = "is ahead nowhere"
+        if won:
+            clear = _count([self._clear(w, model, RMSE) for w, model in nearest.items()])
+            ahead = f"is ahead in {' and '.join(told)}, {beyond} {clear}"
+        return (
+            f"{len(self._shared())} methods are in every world. Gradient boosting {ahead}; "
+            f"elsewhere its error is {self._range(lost, REGRESSION)} larger than the best one's, "
+            f"{beyond} {_count([self._clear(w, REGRESSION, RMSE) for w in lost])}. That of the "
+            f"same rate for ever is {self._range(self.worlds, SAME_RATE)} larger."
+        )
+
+    def _first(self, world: str, *kinds: str) -> str:
+        """The best method of these kinds."""
+        return next(method for method, kind in self.methods(world).items() if kind in kinds)
+
+    def _behind(self, world: str, method: str) -> str:
+        gap, se = self._gap(world, method, RMSE)
+        percent = f"{method} {self._percent(world, method):.1f} % behind"
+        return f"{percent}, {gap / se:.1f} standard errors" if se else percent
+
+    def _range(self, worlds: Sequence[str], method: str) -> str:
+        beyond = [self._percent(world, method) for world in worlds]
+        return f"{min(beyond):.1f} to {max(beyond):.1f} %"
+
+    def _percent(self, world: str, method: str) -> float:
+        """By how much a method's RMSE is larger than the best one's."""
+        value, (gap, _) = float(self.cell(world, method, RMSE)), self._gap(world, method, RMSE)
+        return 100 * gap / (value - gap)
 
     def _gap(self, world: str, method: str, key: Key) -> tuple[float, float]:
         gap, se = (self.cell(world, method, key, c) for c in ("from_best", "from_best_se"))
@@ -154,7 +197,13 @@ class Standings:
 
 def _model(method: str) -> str:
     """The purchase model in a method's name, whatever it is fitted by and goes with."""
-    return method.removeprefix("lifetimes ").partition(", ")[0]
+    for front in REFITTED:
+        method = method.removeprefix(front)
+    return method.partition(", ")[0]
+
+
+def _count(clear: Sequence[bool]) -> str:
+    return f"{sum(clear)} of {len(clear)}"
 
 
 def _rank(mean: float | None) -> str:

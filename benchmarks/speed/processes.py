@@ -6,31 +6,80 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.peers import installed
+import clvmodels as clv
+from benchmarks.peers import data_at_fit, installed
 from benchmarks.speed.measure import best_of, in_process
 from benchmarks.speed.rows import Row
 from benchmarks.speed.worlds import write_log
 
 SILENT = "import warnings; warnings.simplefilter('ignore')\n"
-IMPORTS = {"lifetimes": ("lifetimes", 5), "PyMC-Marketing": ("pymc_marketing.clv", 1)}
 SUMMARIES = {
     "lifetimes": "from lifetimes.utils import summary_data_from_transaction_data as summary",
     "PyMC-Marketing": "from pymc_marketing.clv.utils import rfm_summary as summary",
 }
+WEEKS = {
+    "lifetimes": "freq='D', freq_multiplier=7",
+    "PyMC-Marketing": "time_unit='D', time_scaler=7",
+}
+FITS = {
+    "lifetimes": "from lifetimes import BetaGeoFitter\n"
+    "params = BetaGeoFitter().fit(rfm.frequency, rfm.recency, rfm['T']).params_",
+    "PyMC-Marketing": "from pymc_extras.prior import Prior\n"
+    "from pymc_marketing.clv import BetaGeoModel\n"
+    "flat = {name: Prior('HalfFlat') for name in ('r', 'alpha', 'a', 'b')}\n"
+    "model = BetaGeoModel(%smodel_config=flat)\n"
+    "model.fit(%smethod='map', progressbar=False)\n"
+    "params = {'r': float(model.idata.posterior['r'].mean())}",
+}
+CUTOFF = "1997-09-30"
+TURNS = 4  # the first of which may compile, and leave that in caches
 
 
 def start_up() -> Iterator[Row]:
-    """Time of the import beyond that of the interpreter."""
+    """Time of the import beyond that of the interpreter, and of a first fit with all it loads."""
 
-    def run(code: str, repeats: int = 5) -> float:
-        return best_of(lambda: subprocess.run([sys.executable, "-c", code], check=True), repeats)[0]
+    def run(code: str) -> float:
+        return best_of(lambda: subprocess.run([sys.executable, "-c", code], check=True), 5)[0]
 
-    bare = run("pass")
-    theirs = {}
-    for name in installed():
-        module, repeats = IMPORTS[name]
-        theirs[name] = run(f"{SILENT}import {module}", repeats) - bare
-    yield Row("import", 1, run("import clvmodels") - bare, theirs, "< 0.3 s")
+    yield Row("import", 1, run("import clvmodels") - run("pass"), {}, "< 0.3 s")
+    yield first_fit()
+
+
+def first_fit() -> Row:
+    """From the start of a process to a BG/NBD fitted to the CDNOW sample, imports included."""
+    count = "out['customers'] = len(rfm); out['r'] = round(float(params['r']), 3)"
+    seconds, words = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.parquet"
+        clv.datasets.load_cdnow(sample=True).to_parquet(path)
+        ours, told = _shortest(
+            "import clvmodels as clv\n"
+            f"rfm = clv.rfm_summary({str(path)!r}, time_unit='week', observation_end={CUTOFF!r})\n"
+            f"params = clv.BetaGeoModel().fit(rfm).params\n{count}"
+        )
+        for name in installed():
+            fit = FITS[name]
+            if name == "PyMC-Marketing":
+                fit %= ("", "rfm, ") if data_at_fit() else ("data=rfm, ", "")
+            seconds[name], other = _shortest(
+                f"{SILENT}import pandas as pd\n{SUMMARIES[name]}\n"
+                f"log = pd.read_parquet({str(path)!r})\nrfm = summary(log, 'customer_id', 'date', "
+                f"observation_period_end={CUTOFF!r}, {WEEKS[name]})\n{fit}\n{count}"
+            )
+            words.append(f"{name} r {other['r']}, {other['customers']:,.0f} customers")
+    words.insert(0, f"r {told['r']}, {told['customers']:,.0f} customers")
+    return Row(
+        "import, summary and fit", int(told["customers"]), ours, seconds, "", "; ".join(words)
+    )
+
+
+def _shortest(code: str) -> tuple[float, dict[str, float]]:
+    """The shortest time of some processes, all they import counted, and what they put in `out`."""
+    seconds, _, out = min(
+        (in_process(f"start = time.perf_counter()\n{code}") for _ in range(TURNS)),
+        key=lambda turn: turn[0],
+    )
+    return seconds, out
 
 
 def summary(rows: int) -> Iterator[Row]:

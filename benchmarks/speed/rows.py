@@ -113,7 +113,10 @@ def per_customer(rows: Sequence[Row]) -> list[Row]:
 
 
 def growth(rows: Sequence[Row]) -> list[Row]:
-    """By which power of the customers a cost grows: the slope of log seconds on log size."""
+    """By which power of the customers a cost grows: the slope of log seconds on log size.
+
+    Ours over all sizes; and everybody's over those sizes that all have in common.
+    """
     tasks: dict[str, list[Row]] = {}
     for row in rows:
         if row.size >= LARGE:
@@ -123,25 +126,22 @@ def growth(rows: Sequence[Row]) -> list[Row]:
         ours = {row.size: row.ours for row in task}
         if len(ours) < 3:
             continue
-        peers = {who for row in task for who in row.theirs}
-        series = {
-            who: {row.size: row.theirs[who] for row in task if who in row.theirs}
-            for who in sorted(peers)
-        }
+        name = f"{what}: cost grows as customers to the power"
+        slopes.append(Row(name, max(ours), _slope(ours), {}, "<= 1.1", _sizes(ours)))
+        peers = sorted({who for row in task for who in row.theirs})
+        shared = [row for row in task if row.theirs.keys() == set(peers)]
+        if not peers or len(shared) < 3:
+            continue
+        ours = {row.size: row.ours for row in shared}
+        theirs = {who: _slope({row.size: row.theirs[who] for row in shared}) for who in peers}
         slopes.append(
-            Row(
-                f"{what}: cost grows as customers to the power",
-                max(ours),
-                _slope(ours),
-                {who: _slope(times) for who, times in series.items() if len(times) > 1},
-                "<= 1.1",
-                "; ".join(
-                    f"{who} {min(sizes):,} to {max(sizes):,}"
-                    for who, sizes in {"ours": ours, **series}.items()
-                ),
-            )
+            Row(f"{name}, sizes of all", max(ours), _slope(ours), theirs, "", _sizes(ours))
         )
     return slopes
+
+
+def _sizes(times: Mapping[int, float]) -> str:
+    return f"{min(times):,} to {max(times):,} customers"
 
 
 def _slope(times: Mapping[int, float]) -> float:
