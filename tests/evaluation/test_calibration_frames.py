@@ -39,7 +39,9 @@ def test_top_decile_of_the_frame_is_the_metric(cdnow_league):
 
 def test_no_purchase_is_calibrated(cdnow_league):
     table = no_purchase_calibration(cdnow_league)
-    models = ["BG/NBD", "MBG/NBD", "Pareto/NBD", "NBD", "lifetimes BG/NBD"]
+    models = [
+        "BG/NBD", "MBG/NBD", "Pareto/NBD", "NBD", "Bayesian BG/NBD", "lifetimes BG/NBD",
+    ]  # fmt: skip
     assert table["method"].unique().tolist() == models
     assert table[["predicted", "observed"]].to_numpy().min() >= 0
     share = (cdnow_league.split.holdout["purchases"] == 0).mean()
