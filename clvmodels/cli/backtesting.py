@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _REGRESSION: Final = "regression"
 _KINDS: Final = {  # of methods to compare, by what one types
     "models": "model",
+    "bayes": "bayes",
     "lifetimes": "lifetimes",
     "textbook": "textbook",
     "heuristics": "heuristic",
@@ -69,9 +70,9 @@ def backtest(
     methods: Annotated[
         list[str],
         typer.Option(
-            help="What to compare: models, lifetimes, textbook, heuristics, baselines, regression "
-            "(needs scikit-learn), or single models such as bg-nbd, ggompertz-nbd, bg-cnbd-k. "
-            "Several between commas.",
+            help="What to compare: models, bayes, lifetimes, textbook, heuristics, baselines, "
+            "regression (needs scikit-learn), or single models such as bg-nbd, ggompertz-nbd, "
+            "bg-cnbd-k. Several between commas.",
             metavar="NAMES",
             show_default="all but regression",
         ),

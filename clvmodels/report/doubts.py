@@ -9,7 +9,8 @@ from clvmodels.evaluation.frequency import ACTUAL
 from clvmodels.report.checks import fits_of
 from clvmodels.report.numbers import duration, money, percent, signed_percent
 from clvmodels.report.phrases import listed, missed, result
-from clvmodels.report.study import Study
+from clvmodels.report.study import Study, contenders, same_model
+from clvmodels.value.clv import FittedCLV
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,8 +107,13 @@ def caution(study: Study) -> str:
             "rest is a forecast of years that no holdout here has tested."
         )
     told += _outscored(study)
-    better = study.rivals["method"][study.rivals["hi"] < 0]
-    if len(better):
+    fits = study.comparison.models
+    better = [
+        name
+        for name in study.rivals["method"][study.rivals["hi"] < 0]
+        if not (isinstance(fit := fits.get(name), FittedCLV) and same_model(fit, study.value))
+    ]
+    if better:
         told.append(
             f"{', '.join(better)} did better by RMSE than {study.name}, by more than chance would "
             "do: do not rely on the model before you know why."
@@ -132,13 +138,12 @@ def _drift(study: Study) -> list[str]:
 
 def _outscored(study: Study) -> list[str]:
     """Models whose distributions of purchases did better, by more than chance would do."""
-    table, judged = study.comparison.table, study.comparison.judged
-    own = table["method"][table["kind"] == "model"]
+    judged, own = study.comparison.judged, contenders(study.comparison, study.name)
     scores = judged.frame[judged.frame["metric"] == "log_score"]["method"]
     if study.name not in set(scores):
         return []
     found = judged.differences("log_score", "purchases", study.name, by_cutoff=True)
-    better = found["method"][(found["hi"] < 0) & found["method"].isin(own)]
+    better = found["method"][(found["hi"] < 0) & found["method"].isin(list(own))]
     if better.empty:
         return []
     return [

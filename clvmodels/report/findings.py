@@ -10,6 +10,7 @@ from clvmodels.report.base import FIRST
 from clvmodels.report.numbers import MINUS, count, duration, money, percent
 from clvmodels.report.phrases import (
     amount,
+    counted,
     day,
     listed,
     margin_in_words,
@@ -101,20 +102,19 @@ def at_risk(study: Study) -> str:
     lost = study.warnings["customers"] * study.warnings["value_lost_to_silence"]
     if lost.sum() <= 0:
         return _silent(study)
+    if len(lost) <= FIRST:  # the list has them all
+        return _silent(study)
     first = lost.head(FIRST).sum() / lost.sum()
-    return (
-        f"{_silent(study)} The {count(min(FIRST, len(lost)))} at the head of the list stand for "
-        f"{percent(first)} of it."
-    )
+    return f"{_silent(study)} The {FIRST} at the head of the list stand for {percent(first)} of it."
 
 
 def _silent(study: Study) -> str:
     """How many have been silent for too long, and what that means for their value."""
     size, lost = study.warnings["customers"], study.warnings["value_lost_to_silence"]
     told = (
-        f"{count(size.sum())} customers who came back before and may still be there (P(alive) of "
-        f"{LOST:g} and more) have been silent for longer than {percent(1 - OVERDUE)} of active "
-        "customers with such a history would be."
+        f"{counted(size.sum(), 'customer')} who came back before and may still be there (P(alive) "
+        f"of {LOST:g} and more) {'has' if size.sum() == 1 else 'have'} been silent for longer than "
+        f"{percent(1 - OVERDUE)} of active customers with such a history would be."
     )
     if (size * lost).sum() <= 0:
         return f"{told} It does not lower what they are expected to be worth."
@@ -222,8 +222,8 @@ def data(study: Study) -> str:
     )
     if report.merged:
         told += (
-            f" {count(report.merged)} were merged with another purchase of the same customer on "
-            f"the same {report.period}."
+            f" {counted(report.merged, 'row')} {'was' if report.merged == 1 else 'were'} merged "
+            f"with another purchase of the same customer on the same {report.period}."
         )
     told += "".join(
         f" {text.format(count(size))}"
@@ -232,8 +232,8 @@ def data(study: Study) -> str:
     )
     if split.newcomers:
         told += (
-            f" {count(split.newcomers)} customers first bought in the holdout: they are valued, "
-            "but were not part of the comparison."
+            f" {counted(split.newcomers, 'customer')} first bought in the holdout: valued, but not "
+            "part of the comparison."
         )
     return told
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from clvmodels.report.numbers import money, percent
+from clvmodels.report.numbers import count, money, percent
 from clvmodels.report.study import Study
 from clvmodels.units import DiscountRate
 
@@ -24,6 +24,17 @@ def rate_in_words(rate: DiscountRate) -> str:
     """A discount rate as people write it."""
     continuous = ", compounded continuously" if rate.compounding == "continuous" else ""
     return f"{percent(rate.rate, 3)} per {rate.per}{continuous}"
+
+
+def counted(size: float, noun: str) -> str:
+    """So many of something.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(1200, "customer")
+    ('1 row', '1,200 customers')
+    """
+    return f"{count(size)} {noun}{'' if size == 1 else 's'}"
 
 
 def result(study: Study, name: str) -> Any:

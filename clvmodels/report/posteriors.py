@@ -207,9 +207,12 @@ class ParameterIntervals(Display):
         no interval.
     level : float
         Probability of the intervals.
+    left_out : tuple of str
+        Parameters whose maximum lies at no finite place, so that nothing is relative to it.
     """
 
     level: float
+    left_out: tuple[str, ...]
 
     @classmethod
     def of(cls, fits: Mapping[str, Fitted], mle: Fitted, level: float = 0.9) -> Self:
@@ -231,17 +234,20 @@ class ParameterIntervals(Display):
             If a fit is of another model or has the name of `mle`, or `mle` is no fit by maximum
             likelihood.
         DataError
-            If a fit is to other data.
+            If a fit is to other data, or the data pin down no parameter.
         """
         import pandas as pd
 
         if _PEAK in fits:
             raise ParameterError(f"{_PEAK!r} is the name of mle: give the fit another.")
-        base = mle.params
+        base, left_out = mle.params, tuple(mle.diagnostics.boundary)
+        if set(base) <= set(left_out):
+            raise DataError("The data pin down no parameter, so there is no maximum to compare to.")
         parts = []
         for name, fit in {**fits, _PEAK: mle}.items():
             _require_alike(fit, mle)
             table = fit.summary(level)[["parameter", "estimate", "lo", "hi"]]
+            table = table[~table["parameter"].isin(left_out)]
             peak = table["parameter"].map(base)
             relative = {
                 f"relative{end}": table[column] / peak
@@ -250,7 +256,7 @@ class ParameterIntervals(Display):
             parts.append(table.assign(fit=name, **relative))
         frame = pd.concat(parts, ignore_index=True)
         columns = ["fit", *(name for name in frame.columns if name != "fit")]
-        return cls(frame[columns], level)
+        return cls(frame[columns], level, left_out)
 
     @property
     def title(self) -> str:
@@ -267,9 +273,15 @@ class ParameterIntervals(Display):
     @property
     def caption(self) -> str:
         """See `Display.caption`."""
+        without = (
+            f" Left out, since the data do not pin them down: {', '.join(self.left_out)}."
+            if self.left_out
+            else ""
+        )
         return (
             f"Estimates with intervals of {percent(self.level)}, over the maximum likelihood of "
             "each parameter. Where they differ, priors speak, or the likelihood is skewed."
+            f"{without}"
         )
 
     def _draw(self, ax: "Axes") -> None:

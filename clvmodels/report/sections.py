@@ -26,7 +26,7 @@ from clvmodels.report.displays import (
     ValueDistribution,
 )
 from clvmodels.report.framed import Table
-from clvmodels.report.study import Study, best, paired
+from clvmodels.report.study import Study, best, contenders, paired
 from clvmodels.value.clv import FittedCLV
 
 if TYPE_CHECKING:
@@ -247,11 +247,8 @@ def _against_the_chosen(study: Study) -> list[Table]:
 
 
 def _models(study: Study) -> dict[str, FittedCLV]:
-    """Fitted models of the comparison, the chosen one first; not lifetimes' own fit."""
-    table = study.comparison.table
-    fits = study.comparison.models
-    names = [study.name, *(n for n in table["method"][table["kind"] == "model"] if n != study.name)]
-    return {n: fit for n in names if isinstance(fit := fits.get(n), FittedCLV)}
+    """Fitted models of the comparison, the chosen one first."""
+    return contenders(study.comparison, study.name)
 
 
 def _posteriors(study: Study) -> list[Plot]:
@@ -267,7 +264,7 @@ def _posteriors(study: Study) -> list[Plot]:
         for name, fit in fits.items()
         if fit.estimate.is_sample
         for peak in peaks
-        if fit.model == peak.model
+        if fit.model == peak.model and set(peak.params) - set(peak.diagnostics.boundary)
     ]
     return [
         Plot(

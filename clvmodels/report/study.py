@@ -116,8 +116,8 @@ class Study:
         source : str
             Name of the log.
         name : str, optional
-            Model that values the base, fitted by the method it was compared with; if not given,
-            the one with the least error per customer, among posteriors if there is nothing else.
+            Model that values the base, fitted by the method it was compared with; the one of the
+            `contenders` with the least error per customer if not given.
         advice : Recommendation, optional
             What `recommend` says of the log; if not given, what it says of the summary.
         currency : str
@@ -131,7 +131,7 @@ class Study:
             If `name` is no model of the comparison.
         """
         models = [k for k, fit in comparison.models.items() if isinstance(fit, FittedCLV)]
-        chosen = name or best(comparison, "model", models) or best(comparison, "bayes", models)
+        chosen = name or best(comparison, among=contenders(comparison))
         if chosen is None:
             reason = next(filter(None, comparison.table["error"]), "")
             raise DataError(f"No model could be fitted. {reason}")
@@ -184,12 +184,38 @@ class Study:
         return "the end of observation" if end is None else f"{end:%Y-%m-%d}"
 
 
+def contenders(comparison: HoldoutComparison, first: str | None = None) -> dict[str, FittedCLV]:
+    """Models that could value the base, each once: `first`, by maximum likelihood, or as it is.
+
+    The posterior of a model is not another model, unless it has groups.
+    """
+    kinds = comparison.table.set_index("method")["kind"]
+    fits = {
+        name: fit
+        for name, fit in comparison.models.items()
+        if isinstance(fit, FittedCLV) and (name == first or kinds[name] in ("model", "bayes"))
+    }
+    found: dict[str, FittedCLV] = {}
+    for name in sorted(fits, key=lambda n: (n != first, kinds[n] != "model")):
+        if not any(same_model(fits[name], other) for other in found.values()):
+            found[name] = fits[name]
+    return found
+
+
+def same_model(one: FittedCLV, other: FittedCLV) -> bool:
+    """Whether two fits are of the same models, neither with groups."""
+    parts = (one.purchases, other.purchases), (one.spend, other.spend)
+    return all(a.model == b.model and not a.groups and not b.groups for a, b in parts)
+
+
 def best(
-    comparison: HoldoutComparison, kind: str, among: Collection[str] | None = None
+    comparison: HoldoutComparison, kind: str | None = None, among: Collection[str] | None = None
 ) -> str | None:
-    """Method of a kind with the least error per customer (RMSE of value); None if all failed."""
+    """Method, or one of a kind, with the least RMSE of value; None if all failed."""
     table = comparison.table
-    rows = table[table["kind"] == kind].dropna(subset="value_rmse")
+    rows = table.dropna(subset="value_rmse")
+    if kind is not None:
+        rows = rows[rows["kind"] == kind]
     if among is not None:
         rows = rows[rows["method"].isin(among)]
     return None if rows.empty else str(rows["method"].iloc[rows["value_rmse"].argmin()])
@@ -227,10 +253,8 @@ def _equities(
     """The base valued by every model that did as well as the best one, and by the chosen one."""
     import pandas as pd
 
-    kinds = comparison.table.set_index("method")["kind"]
-    fits = comparison.models
-    models = [n for n, fit in fits.items() if kinds[n] == "model" and isinstance(fit, FittedCLV)]
-    least = best(comparison, "model", models) or chosen
+    models = contenders(comparison, chosen)
+    least = best(comparison, among=models) or chosen
     found = paired(comparison, against=least)
     as_good = {least, *found["method"][(found["lo"] <= 0) & (found["hi"] >= 0)]}
     rows = [(chosen, *equity, chosen in as_good, "")]

@@ -11,7 +11,7 @@ from clvmodels.cli.options import LogOptions
 from clvmodels.cli.reading import open_log, origins, summarize
 from clvmodels.data.datasets import load_cdnow
 from clvmodels.evaluation import backtest as library
-from clvmodels.evaluation.entries import kind_of
+from clvmodels.evaluation.entries import default_models, kind_of
 from clvmodels.exceptions import DataError, ParameterError
 from clvmodels.models.ggompertz_nbd import GGompertzNBDModel
 from clvmodels.models.purchases import PurchaseModel
@@ -192,7 +192,10 @@ def test_a_log_too_short_for_its_cutoffs():
 def test_methods_by_group_and_by_name():
     every = parse_entries([], DISCOUNT, 0.3)
     kinds = {kind_of(entry) for entry in every.values()}
-    assert kinds == {"model", "lifetimes", "textbook", "heuristic", "baseline"}
+    assert kinds == {"model", "bayes", "lifetimes", "textbook", "heuristic", "baseline"}
+    assert set(default_models(DISCOUNT, 0.3)) <= set(every)
+    (posterior,) = parse_entries(["bayes"], DISCOUNT, 0.3)
+    assert posterior == "Bayesian BG/NBD"
     found = parse_entries(["ggompertz-nbd", "textbook", "bg-cnbd-k"], DISCOUNT, 0.3)
     assert list(found)[:1] == ["GGompertz/NBD"]
     assert isinstance(found["GGompertz/NBD"].purchases, GGompertzNBDModel)
@@ -225,7 +228,7 @@ def test_without_money_models_keep_their_method():
 
 def test_calls_that_make_no_sense(csv, tmp_path):
     out = ["--out", tmp_path / "out"]
-    refused(run("backtest", csv, "--methods", "oracle", *out), 2, "'oracle'", "models, lifetimes")
+    refused(run("backtest", csv, "--methods", "oracle", *out), 2, "'oracle'", "models, bayes")
     both = ["--cutoff", "1997-09-30", "--cutoffs", "2"]
     refused(run("backtest", csv, *both, *out), 2, "either --cutoff")
     refused(run("backtest", csv, "--horizon", "39", *out), 2, "not a horizon")

@@ -327,9 +327,9 @@ def test_compare(path, tmp_path):
         assert method in result.stdout
 
 
-def test_report(path, tmp_path):
+def test_report(csv, tmp_path):
     folder = tmp_path / "new" / "report"
-    result = run("report", path, *COLUMNS, "--margin", "0.3", "--currency", "US$", "--out", folder)
+    result = run("report", csv, *COLUMNS, "--margin", "0.3", "--currency", "US$", "--out", folder)
     assert result.exit_code == 0, result.output
     written = ["comparison.csv", "frames", "predictions.parquet", "report.html"]
     assert sorted(p.name for p in folder.iterdir()) == written
@@ -339,7 +339,7 @@ def test_report(path, tmp_path):
     assert "BG/NBD" in result.stdout
     page = (folder / "report.html").read_text()
     assert page.startswith("<!doctype html>")
-    assert f"What the customers of {path.name} are worth" in page
+    assert f"What the customers of {csv.name} are worth" in page
     predictions = pd.read_parquet(folder / "predictions.parquet")
     assert {"customer_id", "clv", "lifetime_clv", "lifetime_clv_lo"} <= set(predictions)
     assert len(pd.read_csv(folder / "comparison.csv")) >= 10

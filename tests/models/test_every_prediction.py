@@ -140,6 +140,7 @@ def test_windows_add_up(key):
     np.testing.assert_allclose(whole + later, fit.residual_transactions(PEOPLE, ANNUAL), rtol=1e-9)
 
 
+@pytest.mark.slow
 @every_purchase_model
 def test_all_the_future_is_the_limit_of_long_horizons(key):
     fit = given(key)

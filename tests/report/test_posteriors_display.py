@@ -1,5 +1,7 @@
 """Posteriors drawn beside the maximum of the likelihood."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,18 @@ def test_intervals_are_relative_to_the_maximum(posterior, mle):
     names = [label.get_text() for label in display.plot().get_yticklabels()]
     assert names == ["r", "alpha", "a", "b"]
     assert ParameterIntervals.of({}, mle).title == "Maximum likelihood, with intervals of 90 %"
+
+
+def test_parameters_that_are_not_pinned_down_have_no_maximum(posterior, mle):
+    def loose(*names):
+        own = replace(mle.estimate.diagnostics, boundary=names)
+        return replace(mle, estimate=replace(mle.estimate, diagnostics=own))
+
+    display = ParameterIntervals.of({"Laplace": posterior}, loose("a", "b"))
+    assert display.frame["parameter"].unique().tolist() == ["r", "alpha"]
+    assert "the data do not pin them down: a, b." in display.caption
+    with pytest.raises(DataError, match="no maximum to compare"):
+        ParameterIntervals.of({"Laplace": posterior}, loose(*mle.params))
 
 
 def test_fits_that_cannot_be_compared(posterior, mle, rfm):

@@ -17,7 +17,7 @@ from clvmodels.report import checks, doubts, findings, phrases
 from clvmodels.report.against_textbook import AgainstTextbook
 from clvmodels.report.html import write_report
 from clvmodels.report.numbers import percent, signed_percent, significant
-from clvmodels.report.study import Interval, Study, best, paired
+from clvmodels.report.study import Interval, Study, best, contenders, paired
 from clvmodels.units import DiscountRate
 from clvmodels.value.monitor import early_warnings
 from clvmodels.value.segments import customer_segments
@@ -93,6 +93,31 @@ def test_a_posterior_values_the_base_where_there_is_nothing_else(study, tmp_path
 def test_what_posteriors_claim_stands_beside_the_model(study):
     claimed = study.comparison.lifetime.set_index("method")["total"]["Bayesian BG/NBD"]
     assert f", Bayesian BG/NBD at {significant(claimed)}, the textbook" in findings.claims(study)
+
+
+def test_posteriors_compete_where_they_are_models_of_their_own(study):
+    entries, split = study.comparison.entries, study.comparison.split
+    fast = Laplace(draws=50)
+    own = {name: (entries[name], fast) for name in ("BG/NBD", "Pareto/NBD")}
+    # the NBD by maximum likelihood foresees far too much here, and its posterior is not in
+    mixed = compare_holdout({"NBD": entries["NBD"], **own}, split)
+    chosen = Study.of(mixed, study.base, source="log")
+    assert chosen.name in own
+    told = contenders(compare_holdout({**own, "same": entries["BG/NBD"]}, split))
+    assert set(told) == {"same", "Pareto/NBD"}  # the posterior of a model is no other model
+    alone = Study.of(compare_holdout(own, split), study.base, source="log")
+    assert set(alone.equities["method"]) == set(own)
+    assert "choice of a model: " in doubts.caution(alone)
+
+
+def test_the_posterior_of_the_same_model_is_no_better_model(study):
+    name = "Bayesian BG/NBD"
+    own = Study.of(study.comparison, study.base, source="log", name="BG/NBD")
+    rivals = own.rivals.copy()
+    rivals.loc[rivals["method"] == name, ["difference", "lo", "hi"]] = [-0.1, -0.2, -0.01]
+    assert "do not rely" not in doubts.caution(replace(own, rivals=rivals))
+    rivals.loc[rivals["method"] == "mean", ["difference", "lo", "hi"]] = [-0.1, -0.2, -0.01]
+    assert "mean did better by RMSE than BG/NBD" in doubts.caution(replace(own, rivals=rivals))
 
 
 def test_the_equity_by_parameters_of_before_the_holdout(study):
@@ -375,7 +400,7 @@ def test_findings_hold_claims_against_what_came(study):
 def test_findings_count_what_was_left_out(study):
     report = replace(study.base.report, rows_read=1_000, rows_used=900, merged=12)
     text = findings.data(replace(study, base=replace(study.base, report=report)))
-    assert text.startswith("Of 1,000 rows, 900 were used and 100 left out. 12 were merged")
+    assert text.startswith("Of 1,000 rows, 900 were used and 100 left out. 12 rows were merged")
     assert "refund" not in text
     report = replace(report, refunds_netted=7, customers_refunded=3)
     text = findings.data(replace(study, base=replace(study.base, report=report)))
@@ -386,7 +411,7 @@ def test_findings_where_nothing_came(silent_study):
     said = findings.all_of(silent_study)
     assert "foresaw revenue where none came" in said["How the methods fared"]
     assert "zero came nearest: it foresaw none, and none came." in said["How the methods fared"]
-    assert "customers first bought in the holdout" in said["What became of the data"]
+    assert "first bought in the holdout: valued, but not" in said["What became of the data"]
 
 
 def test_findings_about_a_fit(study):
