@@ -14,6 +14,7 @@ from clvmodels.report.framed import Column, Table, framed
 from clvmodels.report.numbers import (
     count,
     duration,
+    in_brackets,
     money,
     percent,
     signed_percent,
@@ -167,7 +168,7 @@ class AgainstTextbook:
 
     def tables(self, study: Study) -> tuple[Table, ...]:
         """The frames as tables."""
-        unit = f" ({study.currency})" if study.currency else ""
+        unit = in_brackets(study.currency)
         once, alive, risk, lost = (count(n) for n in _sizes(study))
         silence = f"silent ({study.base.time_unit}s)"
         ranked = [

@@ -12,7 +12,7 @@ from clvmodels.evaluation.backtest_result import Backtest
 from clvmodels.report import style
 from clvmodels.report.display import Display
 from clvmodels.report.methods import QUANTITIES, SAME, chosen, ranking, rows_of
-from clvmodels.report.numbers import money, percent, significant
+from clvmodels.report.numbers import in_brackets, money, percent, significant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,7 +156,7 @@ class DecileChart(Display):
             )  # fmt: skip
         ax.set_xticks(range(1, 11))
         style.amounts(ax.yaxis)
-        unit = f" ({self.currency})" if self.currency else ""
+        unit = in_brackets(self.currency)
         ax.set(xlabel="tenth of the customers, highest predictions first")
         ax.set(ylabel=f"mean {QUANTITIES[self.quantity]} per customer{unit}")
         style.tidy(ax)

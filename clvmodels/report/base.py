@@ -8,7 +8,7 @@ import numpy as np
 from clvmodels.data.splits import CalibrationHoldoutSplit
 from clvmodels.models.spend import monetary
 from clvmodels.report.framed import Column, Table, framed
-from clvmodels.report.numbers import count, money, percent
+from clvmodels.report.numbers import count, in_brackets, money, percent
 from clvmodels.report.study import Study
 from clvmodels.report.tables import CHANCE, cell, interval, share, verdict
 from clvmodels.units import Horizon, TimeUnit
@@ -35,7 +35,7 @@ _ITEMS: Final = {
 
 def segments(study: Study) -> Table:
     """Customers by what they are worth if alive, and by whether they are."""
-    unit = f" ({study.currency})" if study.currency else ""
+    unit = in_brackets(study.currency)
     columns = [
         Column("segment", "segment"),
         Column("customers", "customers", count),
@@ -61,7 +61,7 @@ def segments(study: Study) -> Table:
 
 def equities(study: Study) -> Table:
     """What the base is worth by every model that did as well as the best one."""
-    unit = f" ({study.currency})" if study.currency else ""
+    unit = in_brackets(study.currency)
     columns = [
         Column("model", "method"),
         Column(f"customer equity{unit}", "equity", cell),
@@ -104,7 +104,7 @@ def rivals(study: Study) -> Table:
 
 def warnings(study: Study) -> Table:
     """Who has been silent for longer than an active customer would easily be."""
-    currency = f" ({study.currency})" if study.currency else ""
+    currency = in_brackets(study.currency)
     time = f"({study.base.time_unit}s)"
     columns = [
         Column("customer", "customer_id"),
@@ -138,7 +138,7 @@ def rows_of_the_log(study: Study) -> Table:
 
     reports = {"values": study.base.report, "comparison": study.comparison.split.report}
     columns = [Column("rows", "item", lambda item: _ITEMS.get(item, item.replace("_", " ")))]
-    unit = f" ({study.currency})" if study.currency else ""
+    unit = in_brackets(study.currency)
     frame = pd.DataFrame({"item": reports["values"].to_frame()["item"]})
     for use, report in reports.items():
         told = report.to_frame()

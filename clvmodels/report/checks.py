@@ -5,7 +5,7 @@ from functools import partial
 from clvmodels.evaluation.influence import influential_customers
 from clvmodels.models.fitted import FittedModel
 from clvmodels.report.framed import Column, Table, framed
-from clvmodels.report.numbers import MINUS, NONE, count, percent
+from clvmodels.report.numbers import MINUS, NONE, count, in_brackets, percent
 from clvmodels.report.study import Study
 from clvmodels.report.tables import cell, with_error
 from clvmodels.value.clv import FittedCLV
@@ -100,7 +100,7 @@ def distributions(study: Study) -> tuple[Table, ...]:
     frame = frame.merge(less, on="method", how="left").dropna(subset="purchases_log_score")
     frame = frame.sort_values("purchases_log_score", ignore_index=True)
     error = with_error(cell, partial(cell, digits=2))
-    unit = f" ({study.currency})" if study.currency else ""
+    unit = in_brackets(study.currency)
     columns = [
         Column("method", "method"),
         Column("log score", "purchases_log_score purchases_log_score_se", error),
@@ -133,7 +133,7 @@ def _inside(share: float, claimed: float) -> str:
 
 def influence(study: Study) -> tuple[Table, ...]:
     """Customers on whom the fits behind the values lean most."""
-    unit = f" ({study.currency})" if study.currency else ""
+    unit = in_brackets(study.currency)
     out = []
     for name, title, fit in (
         ("purchases", study.name, study.value.purchases),

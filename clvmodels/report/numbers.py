@@ -68,6 +68,11 @@ def tied(text: str) -> str:
     return _TIES.sub(NO_BREAK, text)
 
 
+def in_brackets(currency: str) -> str:
+    """A currency behind what it counts, if there is one: " (US$)"."""
+    return f" ({currency})" if currency else ""
+
+
 def count(value: float) -> str:
     """A whole number with its thousands separated."""
     return NONE if math.isnan(value) else f"{value:,.0f}".replace("-", MINUS)

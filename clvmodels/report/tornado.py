@@ -12,7 +12,7 @@ from clvmodels.exceptions import ParameterError
 from clvmodels.models.clock import Summary
 from clvmodels.report import style
 from clvmodels.report.display import Display
-from clvmodels.report.numbers import money, percent
+from clvmodels.report.numbers import in_brackets, money, percent
 from clvmodels.units import Horizon, HorizonLike
 from clvmodels.value.clv import FittedCLV
 
@@ -155,7 +155,7 @@ class Tornado(Display):
         ax.set_yticks(place, [fill(name, 12) for name in frame["input"]], parse_math=False)
         ax.locator_params("x", nbins=5)
         style.amounts(ax.xaxis)
-        unit = f" ({self.currency})" if self.currency else ""
+        unit = in_brackets(self.currency)
         ax.set(xlabel=f"value of all customers {self.span}{unit}")
         style.tidy(ax, grid="x")
         style.legend_below(ax)

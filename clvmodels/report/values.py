@@ -14,7 +14,7 @@ from clvmodels.evaluation.holdout import HoldoutComparison
 from clvmodels.exceptions import ParameterError
 from clvmodels.report import style
 from clvmodels.report.display import Display
-from clvmodels.report.numbers import count, money, percent, signed_percent
+from clvmodels.report.numbers import count, in_brackets, money, percent, signed_percent
 from clvmodels.report.study import paired
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class DecileCalibration(Display):
         ax.set(xlim=(0, limit), ylim=(0, limit))
         for axis in (ax.xaxis, ax.yaxis):
             style.amounts(axis)
-        unit = f" ({self.currency})" if self.currency else ""
+        unit = in_brackets(self.currency)
         ax.set(xlabel=f"predicted mean value{unit}", ylabel=f"actual mean value{unit}")
         style.tidy(ax, grid="both")
         style.legend(ax)
@@ -292,7 +292,7 @@ class ValueDistribution(Display):
                 ax.axvline(at, color=style.INK, linestyle=dash, linewidth=1.2, label=label)
         style.amounts(ax.xaxis)
         style.amounts(ax.yaxis)
-        unit = f" ({self.currency})" if self.currency else ""
+        unit = in_brackets(self.currency)
         ax.set(xlabel=f"{self.name}{unit}", ylabel="customers")
         style.tidy(ax)
         style.legend(ax)

@@ -28,6 +28,7 @@ from clvmodels.models.streaming import check_size, over_histories
 from clvmodels.models.tables import QUANTILES, Grouping, check_quantiles, distribution_table
 from clvmodels.models.time_varying_pareto_nbd import TimeVaryingParetoNBDModel
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
+from clvmodels.value._flags import ONE_TIME
 from clvmodels.value.correlated import FittedCorrelatedCLV, fit_correlated
 from clvmodels.value.worth import DISCOUNTED, MADE, Worth
 
@@ -499,7 +500,7 @@ class FittedCLV:
     def _flags(self, data: Summary) -> AnyArray:
         x, _ = monetary(data)
         flags = np.full(len(data), "", dtype=object)
-        flags[x == 0] = "one-time buyer: base mean spend"
+        flags[x == 0] = f"{ONE_TIME}: base mean spend"
         no_use = (x > 0) & ~self.spend.informative(data)
         flags[no_use] = "mean value not positive: base mean spend"
         return flags

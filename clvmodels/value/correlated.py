@@ -21,6 +21,7 @@ from clvmodels.models.fitted_purchases import FittedPurchases
 from clvmodels.models.linked_spend import LinkedSpend
 from clvmodels.models.spend import FittedSpend, monetary
 from clvmodels.units import HorizonLike
+from clvmodels.value._flags import ONE_TIME
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -392,7 +393,7 @@ class FittedCorrelatedCLV:
     def _flags(self, data: Summary) -> AnyArray:
         n, m = monetary(data)
         flags = np.full(len(data), "", dtype=object)
-        flags[n == 0] = "one-time buyer: spend as of those with this rate"
+        flags[n == 0] = f"{ONE_TIME}: spend as of those with this rate"
         flags[(n > 0) & ~(m > 0)] = "mean value not positive: spend as of those with this rate"
         return flags
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from clvmodels._notebook import captioned
 from clvmodels._typing import AnyArray, FloatArray, IntArray
 from clvmodels.exceptions import DataError, ParameterError, rule_broken
+from clvmodels.value._flags import ONE_TIME
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,6 @@ STATES: Final = ("alive", "at risk", "lost")
 """Of customers who came back."""
 ONCE: Final = "bought once"
 """The worth, state and segment of those who did not."""
-_NOTED: Final = "one-time buyer"  # in the flags of predictions
 _NEVER: Final = 1e-12  # a P(alive) from which nothing can be told of the value if alive
 
 
@@ -231,7 +231,7 @@ def _bought_once(predictions: "pd.DataFrame", ids: AnyArray) -> AnyArray:
         return np.asarray(frequency == 0)
     if "flags" in predictions:
         flags = predictions["flags"].astype(str)
-        return np.asarray(flags.str.contains(_NOTED, regex=False), dtype=bool)
+        return np.asarray(flags.str.contains(ONE_TIME, regex=False), dtype=bool)
     return np.zeros(len(ids), dtype=bool)
 
 

@@ -12,6 +12,7 @@ from clvmodels.data.summary import RFMSummary
 from clvmodels.exceptions import FitError, ParameterError, UndefinedMeanError
 from clvmodels.models.spend import monetary
 from clvmodels.units import DiscountRate, Horizon, HorizonLike, TimeUnit
+from clvmodels.value._flags import ONE_TIME
 from clvmodels.value._sampling import (
     Mean,
     add_in_quadrature,
@@ -430,9 +431,9 @@ class FittedTextbook:
             common += "; not discounted"
         own_value = data.first_value_included
         if self.model.name == "annual_spend_years":
-            once = today = "" if own_value else "; one-time buyer: base mean value"
+            once = today = "" if own_value else f"; {ONE_TIME}: base mean value"
         else:
-            once = "; one-time buyer: own repeat rate 0"
+            once = f"; {ONE_TIME}: own repeat rate 0"
             today = "; first bought today: base rate"
             today += "" if own_value else " and base mean value"
         texts = np.array([common, common + once, common + today], dtype=object)

@@ -1,0 +1,6 @@
+"""What predictions note of a customer."""
+
+from typing import Final
+
+ONE_TIME: Final = "one-time buyer"
+"""Begins the note on a customer without a repeat purchase."""
